@@ -1,0 +1,151 @@
+"""Sound files in and out: soundfile first, PyAV for m4a and video, soxr to change the rate.
+
+Channels are averaged here and never by a decoder: swresample's float downmix adds 3 dB to stereo.
+A damaged file often decodes short without an error, so the decoded length is held against the header's.
+"""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from numpy.typing import NDArray
+
+from melgpt.errors import UserError
+from melgpt.paths import atomic
+from melgpt.types import Audio
+
+_SOUND = "wav flac ogg oga opus mp3 aif aiff au caf m4a aac wma"
+_VIDEO = "mp4 m4v mov webm mkv avi"
+SUFFIXES = frozenset(f".{suffix}" for suffix in f"{_SOUND} {_VIDEO}".split())
+LENGTH_TOLERANCE_SECONDS = 0.15
+"""Encoder delay and container rounding: how much shorter than its header a sound whole file may be."""
+
+Samples = NDArray[np.float32]
+
+
+class AudioError(UserError):
+    """A file that cannot be read as sound."""
+
+
+class TruncatedAudioError(AudioError):
+    """A file that holds less sound than its header promises."""
+
+
+def read(path: Path | str, rate: int | None = None) -> Audio:
+    """Decode a sound or video file to mono, samples [1, T] float32; resampled where `rate` (Hz) is given.
+
+    Raises FileNotFoundError, AudioError for what no decoder understands or what holds no sound, and
+    TruncatedAudioError where less was decoded than the header promises.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such sound file: {path}")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: the file is empty")
+    try:
+        channels, file_rate, promised = _decode_soundfile(path)
+    except soundfile.LibsndfileError as reason:
+        channels, file_rate, promised = _decode_av(path, str(reason))
+    if channels.shape[0] == 0:
+        raise AudioError(f"{path}: no sound could be decoded")
+    decoded_seconds = channels.shape[0] / file_rate
+    if promised is not None and decoded_seconds < promised - LENGTH_TOLERANCE_SECONDS:
+        raise TruncatedAudioError(
+            f"{path}: damaged or truncated: {decoded_seconds:.2f} s decoded of {promised:.2f} s in its header"
+        )
+    mono = channels.mean(axis=1, dtype=np.float32) if channels.shape[1] > 1 else channels[:, 0]
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{path}: holds samples that are not finite numbers")
+    audio = Audio(torch.from_numpy(np.ascontiguousarray(mono)).unsqueeze(0), file_rate)
+    return audio if rate is None else resample(audio, rate)
+
+
+def resample(audio: Audio, rate: int) -> Audio:
+    """The same sound at another rate (soxr, high quality)."""
+    if audio.rate == rate:
+        return audio
+    channels = [soxr.resample(row.numpy(), audio.rate, rate, quality="HQ") for row in audio.samples]
+    return Audio(torch.from_numpy(np.stack(channels).astype(np.float32)), rate)
+
+
+def write(path: Path | str, audio: Audio) -> None:
+    """Write one sound, samples [1, T], as 16-bit WAV or FLAC, or OGG, by the suffix; whole or not at all."""
+    path = Path(path)
+    formats = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
+    if path.suffix.lower() not in formats:
+        raise UserError(f"cannot write {path.name}: the suffix must be one of {', '.join(formats)}")
+    if audio.samples.shape[0] != 1:
+        raise ValueError(f"write takes one sound, samples [1, T], not {list(audio.samples.shape)}")
+    container, subtype = formats[path.suffix.lower()]
+    samples = audio.samples[0].detach().cpu().clamp(-1, 1).numpy()
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        soundfile.write(file, samples, audio.rate, format=container, subtype=subtype)
+
+
+def _decode_soundfile(path: Path) -> tuple[Samples, int, float | None]:
+    """Samples [T, channels], rate, seconds that the header promises."""
+    with soundfile.SoundFile(path) as file:
+        promised = file.frames / file.samplerate if 0 < file.frames < 2**62 else None
+        # Read in blocks: a damaged file may promise more than memory holds.
+        blocks = []
+        while len(block := file.read(1 << 20, dtype="float32", always_2d=True)):
+            blocks.append(block)
+        samples = np.concatenate(blocks) if blocks else np.zeros((0, file.channels), np.float32)
+        rate = int(file.samplerate)
+        frame_bytes = _WAV_BYTES.get(file.subtype, 0) * file.channels
+    if frame_bytes:
+        promised = _wav_seconds(path, frame_bytes, rate) or promised
+    return samples, rate, promised
+
+
+_WAV_BYTES = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+_STREAMED = (0, 0xFFFFFFFF, 0x7FFFFFFF)
+"""Sizes in a WAV header that say: written to a pipe, length not known."""
+
+
+def _wav_seconds(path: Path, frame_bytes: int, rate: int) -> float | None:
+    """Length in the RIFF header: libsndfile shortens it silently to what the file still holds."""
+    with open(path, "rb") as file:
+        if file.read(4) != b"RIFF" or len(file.read(8)) < 8:
+            return None
+        while len(header := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", header)
+            if name == b"data":
+                return None if size in _STREAMED else size / frame_bytes / rate
+            file.seek(size + size % 2, 1)
+    return None
+
+
+def _decode_av(path: Path, earlier: str) -> tuple[Samples, int, float | None]:
+    """The first sound stream of anything that FFmpeg's libraries read; channels kept apart."""
+    import av
+
+    blocks: list[Samples] = []
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.audio:
+                raise AudioError(f"{path}: holds no sound")
+            stream = container.streams.audio[0]
+            rate = int(stream.rate)
+            promised = _stream_seconds(container, stream)
+            resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate)
+            for frame in container.decode(stream):
+                blocks += [f.to_ndarray().T for f in resampler.resample(frame)]
+            blocks += [f.to_ndarray().T for f in resampler.resample(None)]
+    except (av.error.FFmpegError, ValueError, IndexError) as reason:
+        if isinstance(reason, AudioError):
+            raise
+        raise AudioError(f"{path}: not a readable sound file ({earlier}; {reason})") from None
+    samples = np.concatenate(blocks).astype(np.float32) if blocks else np.zeros((0, 1), np.float32)
+    return samples, rate, promised
+
+
+def _stream_seconds(container: Any, stream: Any) -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    only_sound = not container.streams.video
+    return container.duration / 1_000_000 if only_sound and container.duration else None

@@ -1,0 +1,52 @@
+"""Where things lie: recipes that come with the package, files inside a run folder, atomic writing."""
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from melgpt.errors import UserError, closest
+
+
+def recipe_path(name: str) -> Path:
+    """File of a recipe: one that comes with the package, by its name, or a TOML file, by its path."""
+    given = Path(name)
+    if given.suffix == ".toml":
+        if not given.is_file():
+            raise UserError(f"recipe file {given} does not exist")
+        return given
+    here = Path(__file__).parent
+    folder = here / "recipes" if (here / "recipes").is_dir() else here.parent / "recipes"
+    known = sorted(p.stem for p in folder.glob("*.toml"))
+    if name not in known:
+        raise UserError(f"unknown recipe '{name}'{closest(name, known)} (a file must end in .toml)")
+    return folder / f"{name}.toml"
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place at the end: written whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def disk_message(error: OSError) -> str | None:
+    """One clear line for the disk's own errors (full, read-only, no permission), else None."""
+    where = f" while writing {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return f"the disk is full{where}; free some space and run the same command again"
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"no permission{f' for {error.filename}' if error.filename else ''}: {error.strerror}"
+    return None
