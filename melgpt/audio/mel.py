@@ -34,7 +34,7 @@ def analyse(audio: Audio, scale: MelScale) -> Mel:
     frames = padded.unfold(-1, scale.n_fft, scale.hop)  # [B, N, n_fft]
     bank = mel_filterbank(scale).to(samples.device)
     first, last = _used_bins(scale)
-    # In float64 as the originals' FFT: in float32 its rounding shows (8e-5) in the quiet bands beside a loud tone.
+    # In float64 as the originals: float32 rounding shows (8e-5) in the quiet bands beside a loud tone.
     windowed = frames * _window(scale.n_fft).to(samples.device)
     spectrum = torch.fft.rfft(windowed)[..., first:last].abs().float()
     mel = (spectrum @ bank[:, first:last].T).clamp_(min=scale.floor)
