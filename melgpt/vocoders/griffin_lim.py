@@ -30,7 +30,7 @@ class GriffinLimConfig(KindConfig):
     momentum: float = Field(0.99, ge=0, lt=1.5)
     """Acceleration of the fast version; 0 is the plain algorithm of 1984."""
     inversion: Literal["nnls", "pinv"] = "nnls"
-    """Bands → frequency bins: a non-negative fit in proportion to each band, or the clipped pseudo-inverse."""
+    """Bands → frequency bins: a non-negative fit in proportion to each band, or the clipped pseudo-inverse"""
     seed: int = 0
     """Seed of the starting phases where the caller gives no generator."""
 

@@ -1,0 +1,138 @@
+"""Mel pictures: one as a PNG with axes, many as a contact sheet, one as pixels for TensorBoard.
+
+matplotlib is imported when the first picture is drawn, and used through its objects alone: no pyplot, no
+window system, no state that two threads would share.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from melgpt.audio.mel import mel_filterbank
+from melgpt.paths import atomic
+from melgpt.types import MelScale
+
+COLOURS = "magma"
+"""A perceptually even colour map of matplotlib: dark is 0, bright is 1."""
+TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
+CROWDED = 0.07
+"""Smallest distance of two ticks, as a share of the picture's height."""
+DOTS_PER_INCH = 120
+FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Hiragino Sans", "Microsoft YaHei", "Arial")
+"""Fonts for the user's own words; those that are installed fill the gaps of the first one."""
+INK, PAPER = "#333333", "white"
+
+
+def save_mel(path: Path, values: Tensor, scale: MelScale, title: str = "") -> None:
+    """One mel, values [F, N] in [0, 1], as a PNG with seconds along and Hz up."""
+    seconds = values.shape[-1] / scale.frames_per_second
+    figure = _figure(min(max(3.2, 1.9 + 1.3 * seconds), 12.0), 3.0)
+    axes = figure.add_subplot()
+    picture = _draw(axes, values, scale, seconds)
+    _label_hz(axes, scale)
+    axes.set_xlabel("seconds", fontsize=9, color=INK)
+    axes.set_ylabel("Hz", fontsize=9, color=INK)
+    axes.set_title(title, loc="left", fontsize=10, color=INK, family=_fonts())
+    bar = figure.colorbar(picture, ax=axes, pad=0.015, aspect=28, ticks=[0, 0.5, 1])
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=7, length=0, colors=INK)
+    _save(figure, path)
+
+
+def contact_sheet(path: Path, rows: list[tuple[str, list[Tensor]]], scale: MelScale) -> None:
+    """A PNG with a row a class: `rows` of (label, mels [F, N] in [0, 1]), all on one scale of seconds."""
+    columns = max((len(mels) for _, mels in rows), default=0)
+    if columns == 0:
+        raise ValueError("a contact sheet needs at least one mel")
+    longest = max(mel.shape[-1] for _, mels in rows for mel in mels) / scale.frames_per_second
+    figure = _figure(1.0 + 1.75 * columns, 0.45 + 1.05 * len(rows))
+    grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
+    for axes, (label, mels) in zip(grid, rows, strict=True):
+        axes[0].set_ylabel(
+            label, rotation=0, ha="right", va="center", fontsize=11, color=INK, labelpad=8, family=_fonts()
+        )
+        for cell, mel in zip(axes, mels, strict=False):
+            _draw(cell, mel, scale, longest)
+        for cell in axes:
+            cell.set_facecolor("#f2f2f2")
+            cell.set_yticks([])
+            cell.tick_params(labelsize=7, length=2 if axes[0] is grid[-1, 0] else 0)
+        for cell in axes[len(mels) :]:
+            cell.set_visible(False)
+    figure.supxlabel(f"seconds ({scale.f_min:.0f} to {scale.f_max:.0f} Hz upwards)", fontsize=8, color=INK)
+    _save(figure, path)
+
+
+def mel_image(values: Tensor) -> NDArray[np.uint8]:
+    """Pixels [H, W, 3] of a mel, values [F, N] in [0, 1]: one a value, low frequencies at the bottom."""
+    import matplotlib
+
+    shades = values.detach().float().cpu().clamp(0, 1).flip(0).numpy()
+    return np.asarray(matplotlib.colormaps[COLOURS](shades, bytes=True)[..., :3])
+
+
+def band_centres(scale: MelScale) -> NDArray[np.float32]:
+    """Centre frequency in Hz of each band [F], rising: where the weight of its filter lies."""
+    bank = mel_filterbank(scale).numpy()
+    hz = np.linspace(0, scale.rate / 2, bank.shape[1], dtype=np.float32)
+    weight = bank.sum(1)
+    # A band so narrow that it covers no bin takes its lower neighbour's centre.
+    return np.maximum.accumulate(bank @ hz / np.maximum(weight, 1e-12))
+
+
+def _figure(width: float, height: float) -> Any:
+    """An empty figure of so many inches that only knows how to become a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor=PAPER)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _fonts() -> list[str]:
+    from matplotlib.font_manager import get_font_names
+
+    installed = set(get_font_names())
+    return [font for font in FONTS if font in installed]
+
+
+def _draw(axes: Any, values: Tensor, scale: MelScale, seconds: float) -> Any:
+    """A mel in band numbers up and seconds along, in a cell that is `seconds` wide."""
+    bands, frames = values.shape
+    end = frames / scale.frames_per_second
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.tick_params(labelsize=8, length=2.5, color=INK, labelcolor=INK)
+    picture = axes.imshow(
+        values.detach().float().cpu().numpy(),
+        origin="lower",
+        aspect="auto",
+        extent=(0, end, -0.5, bands - 0.5),
+        cmap=COLOURS,
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+    )
+    axes.set_xlim(0, seconds)
+    return picture
+
+
+def _label_hz(axes: Any, scale: MelScale) -> None:
+    """Round frequencies at the height of their (fractional) band."""
+    centres = band_centres(scale)
+    shown: dict[float, str] = {}
+    for hz in (hz for hz in TICKS_HZ[::-1] if centres[0] <= hz <= centres[-1]):
+        height = float(np.interp(hz, centres, np.arange(len(centres))))
+        # The scale is linear at the bottom: leave out what would be printed over its neighbour.
+        if not shown or min(shown) - height > CROWDED * len(centres):
+            shown[height] = f"{hz}" if hz < 1000 else f"{hz // 1000}k"
+    axes.set_yticks(list(shown), list(shown.values()))
+
+
+def _save(figure: Any, path: Path) -> None:
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
