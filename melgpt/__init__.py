@@ -1,0 +1,24 @@
+"""MelGPT: learns the sounds in a folder and makes new ones. Names are loaded on first use (PEP 562)."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from melgpt.pipeline import Sound, SoundModel, load
+    from melgpt.types import Audio, Clip, Codes, Mel, MelScale
+
+_HOMES = {
+    **dict.fromkeys(("load", "Sound", "SoundModel"), "melgpt.pipeline"),
+    **dict.fromkeys(("Audio", "Clip", "Codes", "Mel", "MelScale"), "melgpt.types"),
+}
+__all__ = ["Audio", "Clip", "Codes", "Mel", "MelScale", "Sound", "SoundModel", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'melgpt' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,95 @@
+"""The codec: a VQ-GAN on mel spectrograms, any quantizer (Iashin and Rahtu 2021, https://arxiv.org/abs/2110.08791)."""
+
+import math
+from typing import Self
+
+import torch
+from pydantic import model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from melgpt import registry
+from melgpt.codec.decoder import Decoder
+from melgpt.codec.encoder import Encoder
+from melgpt.codec.shape import NetworkConfig
+from melgpt.config import KindConfig
+from melgpt.nn.convolution import channels_last
+from melgpt.types import MelScale, Quantized
+
+
+class CodecConfig(KindConfig):
+    """A codec: its mel scale, its network, its quantizer."""
+
+    kind: str = "vqgan"
+    """Registered name of the codec."""
+    mel: MelScale = MelScale()
+    """Scale of the spectrograms that it reads and writes."""
+    network: NetworkConfig = NetworkConfig()
+    """Encoder and decoder."""
+    quantizer: registry.AnyQuantizer = registry.configure("quantizer", "vq")
+    """How a latent becomes a code."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.mel.n_mels % self.network.token_size[0]:
+            raise ValueError(
+                f"{self.mel.n_mels} mel bands do not divide into tokens of {self.network.token_size[0]} bands: "
+                "change network.strides or network.stem_stride"
+            )
+        return self
+
+    @property
+    def rows(self) -> int:
+        """Rows H of the code grid."""
+        return self.mel.n_mels // self.network.token_size[0]
+
+    def columns(self, frames: int) -> int:
+        """Columns W of the code grid of so many mel frames; the last one may be padding in part."""
+        return math.ceil(frames / self.network.token_size[1])
+
+
+class Codec(nn.Module):
+    """Mel → codes → mel. `encode` and `decode` work in [-1, 1], `tokenize` and `detokenize` in [0, 1]."""
+
+    Config = CodecConfig
+    family = "codec"
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config.network)
+        self.decoder = Decoder(config.network)
+        self.quantizer = registry.build("quantizer", config.quantizer)
+        self.before = nn.Conv2d(config.network.latent, self.quantizer.dim, 1)
+        self.after = nn.Conv2d(self.quantizer.dim, config.network.latent, 1)
+        channels_last(self)
+
+    @property
+    def scale(self) -> MelScale:
+        return self.config.mel
+
+    @property
+    def codebook_size(self) -> int:
+        return int(self.quantizer.codebook_size)
+
+    def latent(self, values: Tensor) -> Tensor:
+        """values [B, 1, F, N] in [-1, 1] → z [B, D, H, W] before the quantizer."""
+        return self.before(self.encoder(values.contiguous(memory_format=torch.channels_last)))
+
+    def encode(self, values: Tensor) -> Quantized:
+        """values [B, 1, F, N] in [-1, 1], N a multiple of the token's frames → the quantizer's result."""
+        return self.quantizer(self.latent(values))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """z [B, D, H, W] on the codes → values [B, 1, F, N], about [-1, 1], not clamped."""
+        return self.decoder(self.after(z))
+
+    def tokenize(self, mel: Tensor) -> Tensor:
+        """mel [B, F, N] in [0, 1], any N (padded with silence to whole columns) → codes [B, H, W] int64."""
+        missing = -mel.shape[-1] % self.config.network.token_size[1]
+        return self.encode(F.pad(mel, (0, missing)).unsqueeze(1) * 2 - 1).codes
+
+    def detokenize(self, codes: Tensor) -> Tensor:
+        """codes [B, H, W] int64 → mel [B, F, W * token frames] in [0, 1]."""
+        values = self.decode(self.quantizer.lookup(codes))
+        return ((values.squeeze(1) + 1) / 2).clamp(0, 1)

@@ -1,0 +1,51 @@
+"""Decoder of the VQ-GAN: latent [B, Z, H, W] → mel [B, 1, F, N], about [-1, 1], not clamped."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from melgpt.codec.shape import NetworkConfig
+from melgpt.nn.convolution import ResidualBlock, SelfAttention, Upsample, fold_out, group_norm, middle
+
+
+class DecoderLevel(nn.Module):
+    """One residual block more than the encoder's level, with its attention, then an upsampling."""
+
+    def __init__(self, config: NetworkConfig, level: int) -> None:
+        super().__init__()
+        inputs, outputs = config.width(min(level + 1, config.levels - 1)), config.width(level)
+        attend = level in config.attention_levels
+        self.blocks = nn.ModuleList(
+            ResidualBlock(inputs if i == 0 else outputs, outputs, config.dropout)
+            for i in range(config.residual_blocks + 1)
+        )
+        self.attentions = nn.ModuleList(SelfAttention(outputs) for _ in self.blocks if attend)
+        self.upsample = Upsample(outputs, config.strides[level - 1]) if level > 0 else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if self.attentions:
+                x = self.attentions[i](x)
+        return self.upsample(x)
+
+
+class Decoder(nn.Module):
+    """First layer, middle, levels from coarse to fine (levels.0 is the coarsest), last layer."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        deepest = config.width(config.levels - 1)
+        self.stem_stride = config.stem_stride
+        self.conv_in = nn.Conv2d(config.latent, deepest, 3, padding=1)
+        self.middle = middle(deepest, config.dropout, config.middle_attention)
+        self.levels = nn.Sequential(
+            *(DecoderLevel(config, level) for level in reversed(range(config.levels)))
+        )
+        self.norm_out = group_norm(config.width(0))
+        self.conv_out = nn.Conv2d(
+            config.width(0), config.stem_stride[0] * config.stem_stride[1], 3, padding=1
+        )
+
+    def forward(self, latent: Tensor) -> Tensor:
+        h = self.levels(self.middle(self.conv_in(latent)))
+        return fold_out(self.conv_out(F.silu(self.norm_out(h))), self.stem_stride)

@@ -1,0 +1,48 @@
+"""Encoder of the VQ-GAN: mel [B, 1, F, N] in [-1, 1] → latent [B, Z, H, W]."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from melgpt.codec.shape import NetworkConfig
+from melgpt.nn.convolution import Downsample, ResidualBlock, SelfAttention, group_norm, middle, stem
+
+
+class EncoderLevel(nn.Module):
+    """Residual blocks at one resolution, each followed by attention where asked for, then a downsampling."""
+
+    def __init__(self, config: NetworkConfig, level: int) -> None:
+        super().__init__()
+        inputs, outputs = config.width(level - 1), config.width(level)
+        attend = level in config.attention_levels
+        self.blocks = nn.ModuleList(
+            ResidualBlock(inputs if i == 0 else outputs, outputs, config.dropout)
+            for i in range(config.residual_blocks)
+        )
+        self.attentions = nn.ModuleList(SelfAttention(outputs) for _ in self.blocks if attend)
+        last = level == config.levels - 1
+        self.downsample = nn.Identity() if last else Downsample(outputs, config.strides[level])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if self.attentions:
+                x = self.attentions[i](x)
+        return self.downsample(x)
+
+
+class Encoder(nn.Module):
+    """First layer, levels from fine to coarse, middle, last layer."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        deepest = config.width(config.levels - 1)
+        self.conv_in = stem(config.channels, config.stem_stride)
+        self.levels = nn.Sequential(*(EncoderLevel(config, level) for level in range(config.levels)))
+        self.middle = middle(deepest, config.dropout, config.middle_attention)
+        self.norm_out = group_norm(deepest)
+        self.conv_out = nn.Conv2d(deepest, config.latent, 3, padding=1)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """values [B, 1, F, N] → [B, Z, F / total stride, N / total stride]; both must divide."""
+        h = self.middle(self.levels(self.conv_in(values)))
+        return self.conv_out(F.silu(self.norm_out(h)))

@@ -1,0 +1,103 @@
+"""The GPT: tokens and a prefix of vectors in, logits of the next token out. It knows no sound, no labels, no files."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from melgpt.nn.transformer import Block, BlockConfig, LayerCache, norm
+
+
+class GPT(nn.Module):
+    """Decoder-only transformer over code tokens; a prefix carries the condition.
+
+    With `rows` > 0 each token also gets an embedding of its row in the grid, and each row an output bias of its
+    own, which training starts at the rows' log-frequencies.
+    """
+
+    def __init__(self, config: BlockConfig, *, vocabulary: int, context: int, rows: int = 0) -> None:
+        """context: most positions (prefix and tokens); rows: rows H of the grid, 0 for none."""
+        super().__init__()
+        self.config, self.vocabulary, self.context, self.rows = config, vocabulary, context, rows
+        self.tokens = nn.Embedding(vocabulary, config.width)
+        self.row_embedding = nn.Embedding(rows, config.width) if rows else None
+        self.row_bias = nn.Parameter(torch.zeros(rows, vocabulary)) if rows else None
+        learned = config.positions == "learned"
+        self.positions = nn.Parameter(torch.zeros(context, config.width)) if learned else None
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = norm(config)
+        self.head = nn.Linear(config.width, vocabulary, bias=False)
+        self.apply(self._initialise)
+
+    def _initialise(self, module: nn.Module) -> None:
+        """N(0, 0.02) as minGPT."""
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+    def forward(self, tokens: Tensor, prefix: Tensor) -> Tensor:
+        """tokens [B, S] int64, prefix [B, P, C] → logits [B, S + 1, K] of tokens 0 … S (P >= 1)."""
+        x = self._blocks(torch.cat([prefix, self._embed(tokens, 0)], dim=1), 0, None)
+        return self._logits(x[:, prefix.shape[1] - 1 :], 0)
+
+    def empty_cache(self, batch: int, length: int) -> list[LayerCache]:
+        """A cache with room for `length` positions."""
+        weight = self.head.weight
+        shape = (batch, self.config.heads, length, self.config.width // self.config.heads)
+        return [LayerCache(weight.new_empty(shape), weight.new_empty(shape)) for _ in self.blocks]
+
+    def prefill(self, tokens: Tensor, prefix: Tensor, cache: list[LayerCache]) -> Tensor:
+        """Like `forward`, filling the cache; logits [B, K] of the token after the last one only."""
+        x = self._blocks(torch.cat([prefix, self._embed(tokens, 0)], dim=1), 0, cache)
+        return self._logits(x[:, -1:], tokens.shape[1])[:, 0]
+
+    def step(self, token: Tensor, index: int, prefix_length: int, cache: list[LayerCache]) -> Tensor:
+        """token [B], the one at `index` of the sequence → logits [B, K] of the token at index + 1."""
+        x = self._blocks(self._embed(token[:, None], index), prefix_length + index, cache)
+        return self._logits(x, index + 1)[:, 0]
+
+    def _embed(self, tokens: Tensor, first: int) -> Tensor:
+        x = self.tokens(tokens)
+        if self.row_embedding is None:
+            return x
+        index = torch.arange(first, first + tokens.shape[1], device=tokens.device)
+        return x + self.row_embedding(index % self.rows)
+
+    def _blocks(self, x: Tensor, start: int, cache: list[LayerCache] | None) -> Tensor:
+        end = start + x.shape[1]
+        if end > self.context:
+            raise ValueError(f"{end} positions are more than the {self.context} of this model")
+        if self.positions is not None:
+            x = x + self.positions[start:end]
+        x = self.dropout(x)
+        for i, block in enumerate(self.blocks):
+            x = block(x, start, None if cache is None else cache[i])
+        return self.norm(x)
+
+    def _logits(self, x: Tensor, first: int) -> Tensor:
+        """x [B, S, C], the outputs that predict tokens first, first + 1, …"""
+        logits = self.head(x)
+        if self.row_bias is None:
+            return logits
+        index = torch.arange(first, first + x.shape[1], device=x.device)
+        return logits + self.row_bias[index % self.rows]
+
+    @torch.no_grad()
+    def start_at_frequencies(self, count: Tensor) -> None:
+        """Set the output bias to the log-frequencies of count [rows, K]: that table is then the starting point."""
+        if self.row_bias is None:
+            raise ValueError("a GPT without rows has no output bias")
+        share = (count + 0.5) / (count + 0.5).sum(1, keepdim=True)
+        self.row_bias.copy_(share.log() + math.log(self.vocabulary))
+
+
+def weight_decay_groups(module: nn.Module, decay: float) -> list[dict[str, object]]:
+    """Parameter groups for AdamW: decay on matrices of linear layers only, not on norms, biases, embeddings."""
+    linear = {id(m.weight) for m in module.modules() if isinstance(m, nn.Linear)}
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if id(p) in linear], "weight_decay": decay},
+        {"params": [p for p in parameters if id(p) not in linear], "weight_decay": 0.0},
+    ]

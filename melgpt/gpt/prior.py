@@ -1,0 +1,74 @@
+"""The prior: a GPT over the codec's grid with its condition, labels and geometry; writes new grids for a class."""
+
+from torch import Tensor, nn
+
+from melgpt import registry
+from melgpt.config import KindConfig
+from melgpt.errors import UserError, closest
+from melgpt.gpt.model import GPT
+from melgpt.nn.transformer import BlockConfig
+
+
+class PriorConfig(KindConfig):
+    """A prior. The last four options are taken from the data and the codec when it is trained."""
+
+    kind: str = "gpt"
+    """Registered name of the prior."""
+    blocks: BlockConfig = BlockConfig()
+    """The transformer."""
+    conditioning: registry.AnyConditioning = registry.configure("conditioning", "class_label")
+    """What steers it."""
+    row_aware: bool = True
+    """Tell the transformer each token's row, with an output bias for each row; the originals do not."""
+    labels: tuple[str, ...] = ()
+    """Class names in the order of their indices (from the data)."""
+    codebook: int = 1
+    """Size K of the codec's codebook (from the codec)."""
+    rows: int = 1
+    """Rows H of the code grid (from the codec)."""
+    columns: int = 1
+    """Most columns W of the code grid (from the data's longest clip)."""
+
+
+class Prior(nn.Module):
+    """Vocabulary: the codes 0 … K - 1, then K, the end of the sound, which stands only at the top of a column."""
+
+    Config = PriorConfig
+    family = "prior"
+
+    def __init__(self, config: PriorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.conditioning = registry.build(
+            "conditioning", config.conditioning, labels=len(config.labels), width=config.blocks.width
+        )
+        self.gpt = GPT(
+            config.blocks,
+            vocabulary=config.codebook + 1,
+            context=self.conditioning.length + self.length,
+            rows=config.rows if config.row_aware else 0,
+        )
+
+    @property
+    def length(self) -> int:
+        """Most tokens of a sound."""
+        return self.config.rows * self.config.columns
+
+    @property
+    def end(self) -> int:
+        """The token that ends a sound."""
+        return self.config.codebook
+
+    def forward(self, tokens: Tensor, label: Tensor) -> Tensor:
+        """tokens [B, S], label [B] → logits [B, S + 1, K + 1] of tokens 0 … S."""
+        return self.gpt(tokens, self.conditioning(label))
+
+    def label_index(self, label: str) -> int:
+        """Index of a class, by its name or by a unique last part of it. Raises UserError with the nearest known."""
+        labels = self.config.labels
+        if label in labels:
+            return labels.index(label)
+        ending = [i for i, known in enumerate(labels) if known.split("/")[-1].lower() == label.lower()]
+        if len(ending) == 1:
+            return ending[0]
+        raise UserError(f"unknown label '{label}'{closest(label, labels)}")

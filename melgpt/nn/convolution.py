@@ -1,0 +1,107 @@
+"""Convolution blocks of the VQ-GAN (Esser et al. 2021, "Taming Transformers", https://arxiv.org/abs/2012.09841).
+
+Maps are [B, C, F, N]; a stride is (frequency, time).
+"""
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Stride = tuple[int, int]
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """32 groups as the originals; fewer in networks too narrow for two channels a group."""
+    groups = 32
+    while groups > 1 and (channels % groups or channels < 2 * groups):
+        groups //= 2
+    return nn.GroupNorm(groups, channels, eps=1e-6)
+
+
+class ResidualBlock(nn.Module):
+    """norm, SiLU, 3x3, norm, SiLU, dropout, 3x3, plus the input (through a 1x1 where the channels change)."""
+
+    def __init__(self, inputs: int, outputs: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm1 = group_norm(inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm2 = group_norm(outputs)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = self.conv2(self.dropout(F.silu(self.norm2(h))))
+        return self.shortcut(x) + h
+
+
+class SelfAttention(nn.Module):
+    """One head over all positions of the map, added to the input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = group_norm(channels)
+        self.query = nn.Conv2d(channels, channels, 1)
+        self.key = nn.Conv2d(channels, channels, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm(x)
+        q, k, v = (rearrange(f(h), "b c h w -> b 1 (h w) c") for f in (self.query, self.key, self.value))
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return x + self.project(rearrange(attended, "b 1 (h w) c -> b c h w", w=x.shape[-1]))
+
+
+class Downsample(nn.Module):
+    """3x3 convolution with a stride; a strided axis is padded at its end only, as the originals."""
+
+    def __init__(self, channels: int, stride: Stride) -> None:
+        super().__init__()
+        before_f, before_t = (0 if s > 1 else 1 for s in stride)
+        self.padding = (before_t, 1, before_f, 1)
+        self.conv = nn.Conv2d(channels, channels, 3, stride=stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.pad(x, self.padding))
+
+
+class Upsample(nn.Module):
+    """Nearest neighbour, then a 3x3 convolution."""
+
+    def __init__(self, channels: int, stride: Stride) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.interpolate(x, scale_factor=tuple(map(float, self.stride)), mode="nearest"))
+
+
+def middle(channels: int, dropout: float, attention: bool) -> nn.Sequential:
+    """The stage at the lowest resolution of both halves: block, attention, block."""
+    centre = SelfAttention(channels) if attention else nn.Identity()
+    return nn.Sequential(
+        ResidualBlock(channels, channels, dropout), centre, ResidualBlock(channels, channels, dropout)
+    )
+
+
+def fold_out(x: Tensor, stride: Stride) -> Tensor:
+    """Channels to space: [B, C * f * t, F, N] → [B, C, F * f, N * t], the inverse of a strided first layer."""
+    if stride == (1, 1):
+        return x
+    return rearrange(x, "b (c f t) h w -> b c (h f) (w t)", f=stride[0], t=stride[1])
+
+
+def stem(channels: int, stride: Stride) -> nn.Conv2d:
+    """First layer: 3x3, or with a stride s on an axis a kernel of 2 s that halves it s-fold exactly."""
+    kernel = tuple(3 if s == 1 else 2 * s for s in stride)
+    padding = tuple(1 if s == 1 else s // 2 for s in stride)
+    return nn.Conv2d(1, channels, (kernel[0], kernel[1]), stride=stride, padding=(padding[0], padding[1]))
+
+
+def channels_last(module: nn.Module) -> nn.Module:
+    """Weights in the layout that CPUs and tensor cores prefer for 2-D convolutions."""
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

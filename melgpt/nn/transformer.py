@@ -1,0 +1,153 @@
+"""Transformer blocks: the seed's (LayerNorm, GELU, biases) and modern ones (RMSNorm, rotary, SwiGLU, QK-norm).
+
+Sources: minGPT's block as in SpecVQGAN; RMSNorm https://arxiv.org/abs/1910.07467; rotary positions
+https://arxiv.org/abs/2104.09864; SwiGLU https://arxiv.org/abs/2002.05202; QK-norm https://arxiv.org/abs/2010.04245.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import torch
+from einops import rearrange
+from pydantic import model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from melgpt.config import Config
+
+
+class BlockConfig(Config):
+    """Shape of a stack of blocks. The defaults are modern; see `seed()` for the originals' choice."""
+
+    layers: int = 6
+    """Number of blocks."""
+    width: int = 256
+    """Length C of a position's vector."""
+    heads: int = 4
+    """Attention heads; width must divide by them."""
+    dropout: float = 0.1
+    """Dropout of embeddings, attention weights and block outputs."""
+    norm: Literal["rms", "layer"] = "rms"
+    """Normalisation before attention and before the feed-forward part."""
+    positions: Literal["rotary", "learned"] = "rotary"
+    """How positions are told apart."""
+    feed_forward: Literal["swiglu", "gelu"] = "swiglu"
+    """Feed-forward part; both have about 8 C² weights."""
+    qk_norm: bool = True
+    """Normalise queries and keys, which keeps attention from saturating."""
+    bias: bool = False
+    """Biases in the linear layers of the blocks."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.width % self.heads or (self.width // self.heads) % 2:
+            raise ValueError(f"width {self.width} must divide into {self.heads} heads of an even length")
+        return self
+
+    @classmethod
+    def seed(cls, **sizes: int | float) -> Self:
+        """The originals' blocks: learned positions, LayerNorm, GELU, biases, no QK-norm."""
+        choice = {
+            "norm": "layer",
+            "positions": "learned",
+            "feed_forward": "gelu",
+            "qk_norm": False,
+            "bias": True,
+        }
+        return cls.parse({**choice, **sizes})
+
+
+@dataclass
+class LayerCache:
+    """Keys and values [B, heads, room, C / heads] of the positions that one layer has seen; written in place."""
+
+    keys: Tensor
+    values: Tensor
+
+
+def norm(config: BlockConfig) -> nn.Module:
+    return nn.RMSNorm(config.width, eps=1e-6) if config.norm == "rms" else nn.LayerNorm(config.width)
+
+
+def rotary_angles(positions: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """Cosine and sine [S, length / 2] of the rotary angles at positions [S]."""
+    inverse = 10000 ** (-torch.arange(0, length, 2, device=positions.device) / length)
+    angles = positions[:, None] * inverse
+    return angles.cos(), angles.sin()
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turn the pairs (first half, second half) of x [B, heads, S, length] by their angles."""
+    first, second = x.chunk(2, dim=-1)
+    turned = torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
+    return turned.to(x.dtype)
+
+
+class Attention(nn.Module):
+    """Causal self-attention, over a cache where one is given."""
+
+    def __init__(self, config: BlockConfig) -> None:
+        super().__init__()
+        self.heads, self.rotary, self.dropout = config.heads, config.positions == "rotary", config.dropout
+        length = config.width // config.heads
+        self.qkv = nn.Linear(config.width, 3 * config.width, bias=config.bias)
+        self.project = nn.Linear(config.width, config.width, bias=config.bias)
+        self.query_norm = nn.RMSNorm(length, eps=1e-6) if config.qk_norm else nn.Identity()
+        self.key_norm = nn.RMSNorm(length, eps=1e-6) if config.qk_norm else nn.Identity()
+
+    def forward(self, x: Tensor, start: int, cache: LayerCache | None) -> Tensor:
+        """x [B, S, C] at positions start, start + 1, …; with a cache, earlier positions are read from it."""
+        q, k, v = rearrange(self.qkv(x), "b s (three h d) -> three b h s d", three=3, h=self.heads)
+        q, k = self.query_norm(q), self.key_norm(k)
+        end = start + x.shape[1]
+        if self.rotary:
+            angles = rotary_angles(torch.arange(start, end, device=x.device), q.shape[-1])
+            q, k = rotate(q, *angles), rotate(k, *angles)
+        if cache is not None:
+            cache.keys[:, :, start:end] = k
+            cache.values[:, :, start:end] = v
+            k, v = cache.keys[:, :, :end], cache.values[:, :, :end]
+        several = x.shape[1] > 1
+        if several and start > 0:
+            raise ValueError("several positions at once are only possible at the start of a sequence")
+        dropout = self.dropout if self.training else 0.0
+        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=several)
+        return self.project(rearrange(attended, "b h s d -> b s (h d)"))
+
+
+class SwiGLU(nn.Module):
+    def __init__(self, config: BlockConfig) -> None:
+        super().__init__()
+        # Two thirds of 4 C, rounded up to a multiple of 32: as many weights as the GELU form.
+        hidden = -(-8 * config.width // 3 // 32) * 32
+        self.inward = nn.Linear(config.width, 2 * hidden, bias=config.bias)
+        self.outward = nn.Linear(hidden, config.width, bias=config.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.inward(x).chunk(2, dim=-1)
+        return self.outward(F.silu(gate) * value)
+
+
+class GELU(nn.Module):
+    def __init__(self, config: BlockConfig) -> None:
+        super().__init__()
+        self.inward = nn.Linear(config.width, 4 * config.width, bias=config.bias)
+        self.outward = nn.Linear(4 * config.width, config.width, bias=config.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outward(F.gelu(self.inward(x)))
+
+
+class Block(nn.Module):
+    """x += attention(norm x); x += feed-forward(norm x)."""
+
+    def __init__(self, config: BlockConfig) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = norm(config), norm(config)
+        self.attention = Attention(config)
+        self.feed_forward = SwiGLU(config) if config.feed_forward == "swiglu" else GELU(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, start: int = 0, cache: LayerCache | None = None) -> Tensor:
+        x = x + self.dropout(self.attention(self.norm1(x), start, cache))
+        return x + self.dropout(self.feed_forward(self.norm2(x)))

@@ -1,0 +1,124 @@
+"""Codebook by moving averages with k-means start and restart of dead codes.
+
+Averages: van den Oord et al. 2017, appendix A. Low-dimensional unit-length codes: Yu et al. 2021,
+"Vector-quantized image modeling with improved VQGAN", https://arxiv.org/abs/2110.04627. Restart: Jukebox,
+Dhariwal et al. 2020, https://arxiv.org/abs/2005.00341.
+"""
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from melgpt.config import KindConfig
+from melgpt.quantizers.straight_through import straight_through
+from melgpt.quantizers.usage import batch_metrics, counts
+from melgpt.types import Quantized
+
+
+class EMAConfig(KindConfig):
+    """Codebook that follows the encoder by moving averages."""
+
+    kind: str = "ema"
+    """Registered name of the quantizer."""
+    codes: int = 512
+    """Size K of the codebook."""
+    dim: int = 8
+    """Length D of a code, small on purpose: nearest neighbours mean something there."""
+    decay: float = 0.99
+    """Share of the old average that a step keeps."""
+    commitment: float = 0.25
+    """Weight of the term that pulls the encoder to its code."""
+    dead_below: float = 0.05
+    """A code whose average count a batch falls below this is moved to an output of the encoder."""
+    kmeans_steps: int = 10
+    """Rounds of k-means on the first training batch."""
+
+
+class EMAQuantizer(nn.Module):
+    """Nearest code by angle; the codebook is a buffer that training steps move."""
+
+    Config = EMAConfig
+    codebook: Tensor
+    count: Tensor
+    total: Tensor
+    started: Tensor
+
+    def __init__(self, config: EMAConfig) -> None:
+        super().__init__()
+        self.config = config
+        codebook = F.normalize(torch.randn(config.codes, config.dim), dim=1)
+        self.register_buffer("codebook", codebook)
+        self.register_buffer("count", torch.ones(config.codes))
+        self.register_buffer("total", codebook.clone())
+        self.register_buffer("started", torch.tensor(False))
+
+    @property
+    def codebook_size(self) -> int:
+        return self.config.codes
+
+    @property
+    def dim(self) -> int:
+        return self.config.dim
+
+    def forward(self, z: Tensor) -> Quantized:
+        """z [B, D, H, W] → Quantized with unit-length vectors; in training the codebook moves."""
+        unit = F.normalize(z.float(), dim=1)
+        flat = rearrange(unit, "b d h w -> (b h w) d")
+        if self.training and not self.started:
+            self._start(flat.detach())
+        codes = rearrange(_nearest(flat, self.codebook), "(b h w) -> b h w", b=z.shape[0], h=z.shape[2])
+        nearest = self.lookup(codes)
+        if self.training:
+            self._follow(flat.detach(), codes.flatten())
+        loss = self.config.commitment * F.mse_loss(unit, nearest) * self.dim
+        metrics = batch_metrics(codes, self.codebook_size)
+        return Quantized(straight_through(nearest, unit), codes, loss, metrics)
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """codes [B, H, W] → their unit vectors [B, D, H, W]."""
+        return rearrange(self.codebook[codes], "b h w d -> b d h w")
+
+    @torch.no_grad()
+    def _start(self, flat: Tensor) -> None:
+        """k-means on the unit sphere, from a random choice of encoder outputs [M, D]."""
+        centres = _draw(flat, self.config.codes)
+        for _ in range(self.config.kmeans_steps):
+            nearest = _nearest(flat, centres)
+            size = counts(nearest, self.config.codes)
+            moved = F.normalize(_sums(flat, nearest, self.config.codes), dim=1)
+            centres = torch.where((size > 0)[:, None], moved, _draw(flat, self.config.codes))
+        size = counts(_nearest(flat, centres), self.config.codes).clamp(min=1)
+        self.codebook.copy_(centres)
+        self.count.copy_(size)
+        self.total.copy_(centres * size[:, None])
+        self.started.fill_(True)
+
+    @torch.no_grad()
+    def _follow(self, flat: Tensor, codes: Tensor) -> None:
+        keep = self.config.decay
+        self.count.mul_(keep).add_(counts(codes, self.config.codes), alpha=1 - keep)
+        self.total.mul_(keep).add_(_sums(flat, codes, self.config.codes), alpha=1 - keep)
+        dead = self.count < self.config.dead_below
+        if dead.any():
+            # A revived code gets one batch's fair share, so that it is not dead again at once.
+            fair = max(len(flat) / self.config.codes, self.config.dead_below * 2)
+            self.count[dead] = fair
+            self.total[dead] = _draw(flat, int(dead.sum())) * fair
+        self.codebook.copy_(F.normalize(self.total, dim=1))
+
+
+def _nearest(flat: Tensor, codebook: Tensor) -> Tensor:
+    return (flat @ codebook.T).argmax(1)
+
+
+def _sums(flat: Tensor, codes: Tensor, size: int) -> Tensor:
+    return torch.zeros(size, flat.shape[1], device=flat.device).index_add_(0, codes, flat)
+
+
+def _draw(flat: Tensor, number: int) -> Tensor:
+    """So many rows of flat [M, D] at random, without repeats while there are enough."""
+    if number <= len(flat):
+        return flat[torch.randperm(len(flat), device=flat.device)[:number]]
+    picked = flat[torch.randint(len(flat), (number,), device=flat.device)]
+    return F.normalize(picked + 0.01 * torch.randn_like(picked), dim=1)
