@@ -1,0 +1,46 @@
+"""`melgpt prepare SRC OUT`: a folder of sounds becomes a data set."""
+
+import argparse
+from pathlib import Path
+
+SUMMARY = "make a data set of a folder of sounds: mels, labels, split, and a list of what is wrong"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument(
+        "source", metavar="SRC", type=Path, help="folder; each sub-folder is a class, or metadata.csv says"
+    )
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder to write the data set to")
+    parser.add_argument(
+        "--mel", metavar="PRESET", default="specvqgan", help="mel scale: specvqgan (default), hifigan or wide"
+    )
+    parser.add_argument("--workers", metavar="N", type=int, help="processes; default: one a core")
+    parser.add_argument("--strict", action="store_true", help="exit with 2 if anything was left out")
+    parser.add_argument("changes", metavar="key=value", nargs="*", help="options, such as clip_seconds=5")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepare and say what came of it. Returns 2 with --strict where something was left out, else 0."""
+    from melgpt.config import parse_changes
+    from melgpt.data.audit import AUDIT, KEPT
+    from melgpt.data.prepare import DataConfig, prepare
+    from melgpt.errors import UserError
+    from melgpt.progress import say
+    from melgpt.types import MelScale
+
+    if args.workers is not None and args.workers < 1:
+        raise UserError(f"--workers must be at least 1, not {args.workers}")
+    config = DataConfig.parse(parse_changes(args.changes))
+    scale = MelScale.preset(args.mel)
+    result = prepare(args.source, args.out, config, scale, workers=args.workers)
+    splits = ", ".join(f"{count} {name}" for name, count in result.splits.items() if count)
+    classes = f"{len(result.labels)} {'class' if len(result.labels) == 1 else 'classes'}"
+    say(f"{result.clips} clips, {result.seconds:.0f} s, {classes}; {splits}: {result.folder}")
+    left_out = result.reasons()
+    for words, reasons in (("left out", left_out), ("kept, but look at", result.reasons(KEPT))):
+        if reasons:
+            say(f"{words}: " + ", ".join(f"{count} {reason}" for reason, count in reasons.items()))
+    if result.audit:
+        say(f"each with its reason in {result.folder / AUDIT}")
+    return 2 if args.strict and left_out else 0

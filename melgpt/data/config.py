@@ -1,0 +1,34 @@
+"""How a folder of sounds becomes a data set."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from melgpt.config import Config
+
+
+class DataConfig(Config):
+    """Options of `prepare`."""
+
+    clip_seconds: float = Field(10.0, gt=0)
+    """Longer files are cut into clips of this length, in seconds; shorter ones keep their own."""
+    min_seconds: float = Field(0.2, gt=0)
+    """Files shorter than this are left out, and so is the rest of a cut file that is shorter."""
+    valid_fraction: float = Field(0.1, ge=0, lt=1)
+    """Share of the sources that validation gets."""
+    silence_db: float = Field(-60.0, lt=0)
+    """A clip whose peak is below this, in dB of full scale, counts as silent and is left out."""
+    clipped_fraction: float = Field(0.01, gt=0, le=1)
+    """A clip with more than this share of its samples in flat tops at full scale is listed as clipped."""
+    near_duplicate: float = Field(0.85, gt=0, le=1)
+    """Correlation of two clips' mels, at the best shift in time, from which they are near duplicates."""
+    shard_frames: int = Field(1 << 19, gt=0)
+    """Mel frames in one file of the data set, at most (a longer clip gets a file of its own)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.min_seconds > self.clip_seconds:
+            raise ValueError(
+                f"min_seconds ({self.min_seconds}) must not exceed clip_seconds ({self.clip_seconds})"
+            )
+        return self

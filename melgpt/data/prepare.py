@@ -1,0 +1,176 @@
+"""Any folder of sounds → a prepared data set: decode, cut, mel, audit, duplicates, split, store.
+
+The work is done in OUT.partial with a journal, so a killed run goes on where it stopped, and takes OUT's
+place at the end. The result does not depend on the number of processes.
+"""
+
+import errno
+import hashlib
+import json
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from melgpt.data.assemble import assemble, check_usable
+from melgpt.data.audit import AUDIT, LEFT_OUT, AuditRow, read_audit
+from melgpt.data.config import DataConfig
+from melgpt.data.decode import decode
+from melgpt.data.journal import JOURNAL, Journal
+from melgpt.data.scan import scan
+from melgpt.data.store import FORMAT, MANIFEST, read_manifest
+from melgpt.errors import UserError
+from melgpt.types import MelScale
+
+__all__ = ["DataConfig", "Prepared", "is_current", "prepare"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a prepared data set holds and what was found wrong."""
+
+    folder: Path
+    clips: int
+    seconds: float
+    labels: tuple[str, ...]
+    splits: dict[str, int]
+    """Clips of train, valid and test."""
+    files_left_out: int
+    """Files that gave no clip at all."""
+    audit: list[AuditRow]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Prepared":
+        """From a finished data set. Raises UserError where the folder is none."""
+        manifest = read_manifest(folder)
+        return cls(
+            folder,
+            labels=tuple(manifest["labels"]),
+            audit=list(read_audit(folder / AUDIT)),
+            **manifest["counts"],
+        )
+
+    def reasons(self, action: str = LEFT_OUT) -> dict[str, int]:
+        """How many findings there are for each reason, the most frequent first."""
+        counts: dict[str, int] = {}
+        for row in self.audit:
+            if row.action == action:
+                counts[row.reason] = counts.get(row.reason, 0) + 1
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def prepare(
+    source: Path, out: Path, config: DataConfig, scale: MelScale, *, workers: int | None = None
+) -> Prepared:
+    """Prepare the sounds below `source` into the data set `out`, with so many processes (None: one a core).
+
+    A finished set of the same files and options is returned at once; another set is replaced, and files that
+    it knows keep their split. Raises UserError for a folder that is missing, holds no sound or no readable
+    one, or fewer than 2 clips, and for an `out` that is something else.
+    """
+    source, out = Path(source), Path(out)
+    _recover(out)
+    work = out.with_name(f"{out.name}.partial")
+    with Journal.listing(scan(source)) as listing:
+        if listing.value("SELECT COUNT(*) FROM files") == 0:
+            raise UserError(
+                f"{source}: no sound files found (wav, flac, ogg, mp3, m4a, mp4, webm, mkv and others)"
+            )
+        key = _key(listing, config, scale)
+        if _manifest_key(out) == key:
+            return Prepared.read(out)
+        if _manifest_key(work) != key:
+            _make_work_folder(work, listing, key)
+    if _manifest_key(work) != key:
+        _fill(work, source, out, config, scale, workers)
+    _replace(work, out)
+    return Prepared.read(out)
+
+
+def is_current(source: Path, out: Path, config: DataConfig, scale: MelScale) -> bool:
+    """Whether `out` is a finished data set of just these files (path, size, time of change) and options."""
+    with Journal.listing(scan(Path(source))) as listing:
+        return _manifest_key(Path(out)) == _key(listing, config, scale)
+
+
+def _key(listing: Journal, config: DataConfig, scale: MelScale) -> str:
+    parts = [FORMAT, listing.digest(), config.plain(), scale.plain()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _manifest_key(folder: Path) -> str | None:
+    """What a finished data set was made for; None where the folder is no finished data set."""
+    try:
+        return str(read_manifest(folder)["key"])
+    except UserError:
+        return None
+
+
+def _make_work_folder(work: Path, listing: Journal, key: str) -> None:
+    """A work folder with a journal for this key: the one that a killed run left, or a new one."""
+    if work.exists():
+        if (work / JOURNAL).exists() and not (work / MANIFEST).exists():
+            with Journal.open(work / JOURNAL) as journal:
+                if journal.key == key:
+                    return
+        elif not (work / MANIFEST).exists() and any(work.iterdir()):
+            raise UserError(
+                f"{work} is in the way: it is not from an earlier prepare; move it or choose another OUT"
+            )
+        shutil.rmtree(work)
+    work.mkdir(parents=True)
+    listing.copy_to(work / JOURNAL)
+    with Journal.open(work / JOURNAL) as journal:
+        journal.key = key
+
+
+def _fill(
+    work: Path, source: Path, out: Path, config: DataConfig, scale: MelScale, workers: int | None
+) -> None:
+    """Make the work folder a whole data set. Where nothing can be made of the source, it is removed."""
+    try:
+        with Journal.open(work / JOURNAL) as journal:
+            decode(journal, source, work, config, scale, workers=workers)
+            check_usable(journal, source)
+            identity = {"key": str(journal.key), "source": str(source.resolve())}
+            assemble(journal, work, out, config, scale, identity)
+    except UserError:
+        shutil.rmtree(work)
+        raise
+    except sqlite3.OperationalError as error:
+        if "full" in str(error):
+            raise OSError(errno.ENOSPC, "no space left", str(work)) from None
+        raise
+
+
+def _recover(out: Path) -> None:
+    """Mend what a run left that was killed while it put its result in place; refuse what is not ours."""
+    old = _aside(out)
+    if _is_data_set(old):
+        if out.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(out)
+    if out.exists() and not _is_data_set(out) and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists and is not a prepared data set: choose another OUT or move it away")
+
+
+def _replace(work: Path, out: Path) -> None:
+    """Put the finished work folder in the place of `out`: there is a whole data set at every moment but one,
+    and `_recover` knows that one."""
+    (work / JOURNAL).unlink(missing_ok=True)
+    old = _aside(out)
+    if out.exists():
+        out.rename(old)
+    work.rename(out)
+    if old.exists():
+        shutil.rmtree(old)
+
+
+def _aside(out: Path) -> Path:
+    return out.with_name(f"{out.name}.old")
+
+
+def _is_data_set(folder: Path) -> bool:
+    """Of whatever format: one of an older version may be replaced, too."""
+    return (folder / MANIFEST).is_file()

@@ -1,0 +1,140 @@
+"""A prepared data set on disk, memory-mapped: mels in shards, numbers in index.npy, texts in clips.csv.
+
+    data.json        format version, mel scale, label order, configuration, fingerprint, counts
+    index.npy        one record a clip, see INDEX: all numbers, memory-mapped
+    clips.csv        one line a clip: id, path, label, start, seconds, split
+    audit.csv        what is wrong with which file, see audit.py
+    shards/00000.f16 mels [frames, F] little-endian float16, time first, one clip after the other
+
+Memory does not grow with the number of clips: every array is mapped, a text is read when it is asked for.
+"""
+
+import csv
+import io
+import json
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melgpt.data.split import SPLITS
+from melgpt.errors import UserError, closest
+from melgpt.types import Clip, MelScale
+
+FORMAT = 1
+MANIFEST = "data.json"
+INDEX_FILE = "index.npy"
+CLIPS = "clips.csv"
+SHARDS = "shards"
+MEL = np.dtype("<f2")
+INDEX = np.dtype(
+    [
+        ("offset", "<i8"),  # first frame in its shard
+        ("text", "<i8"),  # first byte of its line in clips.csv
+        ("frames", "<i4"),
+        ("shard", "<i4"),
+        ("label", "<i4"),
+        ("split", "<i4"),
+    ]
+)
+CLIP_COLUMNS = ("id", "path", "label", "start", "seconds", "split")
+OPEN_SHARDS = 8
+
+
+def shard_name(number: int) -> str:
+    """File of a shard, relative to the data set."""
+    return f"{SHARDS}/{number:05d}.f16"
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """data.json of a prepared data set. Raises UserError where there is none or its format is another."""
+    if not folder.is_dir():
+        raise UserError(f"the data set {folder} does not exist; make it with: melgpt prepare SRC {folder}")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        version = manifest["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{folder} is not a prepared data set; make one with: melgpt prepare SRC OUT"
+        ) from None
+    if version != FORMAT:
+        raise UserError(f"{folder} has data format {version}, this version reads {FORMAT}: prepare it again")
+    return dict(manifest)
+
+
+class Store:
+    """A prepared data set, opened for reading; rows are numbered from 0."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder = folder
+        self.scale = MelScale.parse(manifest["scale"])
+        self.labels: tuple[str, ...] = tuple(manifest["labels"])
+        self.fingerprint: str = manifest["fingerprint"]
+        self.index = np.load(folder / INDEX_FILE, mmap_mode="r")
+        self._shards: OrderedDict[int, NDArray[np.float16]] = OrderedDict()
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Raises UserError where the folder is not a whole prepared data set of this format."""
+        folder = Path(folder)
+        manifest = read_manifest(folder)
+        missing = [name for name in (INDEX_FILE, CLIPS, SHARDS) if not (folder / name).exists()]
+        if missing:
+            raise UserError(f"{folder}: the data set lacks {', '.join(missing)}: prepare it again")
+        return cls(folder, manifest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the files anew instead of receiving copies of the maps."""
+        return Store.open, (self.folder,)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def frames(self) -> NDArray[np.int32]:
+        """Mel frames N of each clip [clips]."""
+        frames: NDArray[np.int32] = self.index["frames"]
+        return frames
+
+    @property
+    def label_ids(self) -> NDArray[np.int32]:
+        """Place of each clip's label in `labels` [clips]."""
+        labels: NDArray[np.int32] = self.index["label"]
+        return labels
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """The rows of `train`, `valid` or `test`, ascending."""
+        if split not in SPLITS:
+            raise UserError(f"unknown split '{split}'{closest(split, SPLITS)}")
+        return np.flatnonzero(self.index["split"] == SPLITS.index(split)).astype(np.int64)
+
+    def mel(self, row: int) -> NDArray[np.float16]:
+        """The mel [N, F] in [0, 1] of a clip, time first: a read-only view into its file."""
+        record = self.index[row]
+        first = int(record["offset"])
+        return self._shard(int(record["shard"]))[first : first + int(record["frames"])]
+
+    def clip(self, row: int) -> Clip:
+        """Where a clip comes from."""
+        with open(self.folder / CLIPS, "rb") as file:
+            file.seek(int(self.index[row]["text"]))
+            with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+                identity, path, label, start, seconds, split = next(csv.reader(text))
+        return Clip(identity, path, label, float(start), float(seconds), SPLITS[SPLITS.index(split)])
+
+    def _shard(self, number: int) -> NDArray[np.float16]:
+        """The frames [frames, F] of a shard; few maps stay open at a time."""
+        if number in self._shards:
+            self._shards.move_to_end(number)
+            return self._shards[number]
+        path = self.folder / shard_name(number)
+        try:
+            flat = np.memmap(path, MEL, "r")
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read ({error}): prepare the data again") from None
+        self._shards[number] = flat.reshape(-1, self.scale.n_mels)
+        if len(self._shards) > OPEN_SHARDS:
+            self._shards.popitem(last=False)
+        return self._shards[number]
