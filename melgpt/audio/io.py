@@ -47,20 +47,23 @@ def read(path: Path | str, rate: int | None = None) -> Audio:
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty")
     try:
-        channels, file_rate, promised = _decode_soundfile(path)
+        mono, file_rate, promised = _decode_soundfile(path)
     except soundfile.LibsndfileError as reason:
-        channels, file_rate, promised = _decode_av(path, str(reason))
-    if channels.shape[0] == 0:
+        mono, file_rate, promised = _decode_av(path, str(reason))
+    if len(mono) == 0:
         raise AudioError(f"{path}: no sound could be decoded")
-    decoded_seconds = channels.shape[0] / file_rate
+    decoded_seconds = len(mono) / file_rate
+    if _last_page_cut(path):
+        raise TruncatedAudioError(
+            f"{path}: truncated: the file ends inside a page, {decoded_seconds:.2f} s decoded"
+        )
     if promised is not None and decoded_seconds < promised - LENGTH_TOLERANCE_SECONDS:
         raise TruncatedAudioError(
             f"{path}: damaged or truncated: {decoded_seconds:.2f} s decoded of {promised:.2f} s in its header"
         )
-    mono = channels.mean(axis=1, dtype=np.float32) if channels.shape[1] > 1 else channels[:, 0]
     if not np.isfinite(mono).all():
         raise AudioError(f"{path}: holds samples that are not finite numbers")
-    audio = Audio(torch.from_numpy(np.ascontiguousarray(mono)).unsqueeze(0), file_rate)
+    audio = Audio(torch.from_numpy(mono).unsqueeze(0), file_rate)
     return audio if rate is None else resample(audio, rate)
 
 
@@ -87,41 +90,63 @@ def write(path: Path | str, audio: Audio) -> None:
 
 
 def _decode_soundfile(path: Path) -> tuple[Samples, int, float | None]:
-    """Samples [T, channels], rate, seconds that the header promises."""
+    """Samples [T], the mean of the channels; rate; seconds that the header promises."""
     with soundfile.SoundFile(path) as file:
         promised = file.frames / file.samplerate if 0 < file.frames < 2**62 else None
         # Read in blocks: a damaged file may promise more than memory holds.
         blocks = []
         while len(block := file.read(1 << 20, dtype="float32", always_2d=True)):
-            blocks.append(block)
-        samples = np.concatenate(blocks) if blocks else np.zeros((0, file.channels), np.float32)
+            blocks.append(block.mean(axis=1, dtype=np.float32))
+        samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
         rate = int(file.samplerate)
-        frame_bytes = _WAV_BYTES.get(file.subtype, 0) * file.channels
-    if frame_bytes:
-        promised = _wav_seconds(path, frame_bytes, rate) or promised
+    present = _chunk_present(path)
+    if present < 1:
+        promised = len(samples) / rate / max(present, 1e-9)
     return samples, rate, promised
 
 
-_WAV_BYTES = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
-_STREAMED = (0, 0xFFFFFFFF, 0x7FFFFFFF)
-"""Sizes in a WAV header that say: written to a pipe, length not known."""
+_STREAMED = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000)
+"""Sizes in a header that say: written to a pipe, length not known."""
 
 
-def _wav_seconds(path: Path, frame_bytes: int, rate: int) -> float | None:
-    """Length in the RIFF header: libsndfile shortens it silently to what the file still holds."""
+def _chunk_present(path: Path) -> float:
+    """Share of a WAV's or AIFF's sound chunk that the file still holds, 1 for other formats.
+
+    libsndfile shortens the length silently to what is there.
+    """
     with open(path, "rb") as file:
-        if file.read(4) != b"RIFF" or len(file.read(8)) < 8:
-            return None
+        order = {b"RIFF": "<", b"FORM": ">"}.get(file.read(4))
+        if order is None or len(file.read(8)) < 8:
+            return 1.0
         while len(header := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", header)
-            if name == b"data":
-                return None if size in _STREAMED else size / frame_bytes / rate
+            name, size = struct.unpack(f"{order}4sI", header)
+            if name in (b"data", b"SSND"):
+                present = path.stat().st_size - file.tell()
+                return 1.0 if size in _STREAMED else min(present / size, 1.0)
             file.seek(size + size % 2, 1)
-    return None
+    return 1.0
+
+
+_PAGE_MOST = 27 + 255 + 255 * 255
+"""Longest page of an Ogg file, in bytes (RFC 3533)."""
+
+
+def _last_page_cut(path: Path) -> bool:
+    """Whether an Ogg file ends inside a page, as a broken download does: nothing in it tells its length."""
+    with open(path, "rb") as file:
+        if file.read(4) != b"OggS":
+            return False
+        file.seek(max(0, path.stat().st_size - _PAGE_MOST))
+        tail = file.read()
+    page = tail[tail.rfind(b"OggS") :] if b"OggS" in tail else b""
+    if len(page) < 27:
+        return bool(page)
+    sizes = page[27 : 27 + page[26]]
+    return len(sizes) < page[26] or len(page) < 27 + len(sizes) + sum(sizes)
 
 
 def _decode_av(path: Path, earlier: str) -> tuple[Samples, int, float | None]:
-    """The first sound stream of anything that FFmpeg's libraries read; channels kept apart."""
+    """The same of the first sound stream of anything that FFmpeg's libraries read."""
     import av
 
     blocks: list[Samples] = []
@@ -134,13 +159,13 @@ def _decode_av(path: Path, earlier: str) -> tuple[Samples, int, float | None]:
             promised = _stream_seconds(container, stream)
             resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate)
             for frame in container.decode(stream):
-                blocks += [f.to_ndarray().T for f in resampler.resample(frame)]
-            blocks += [f.to_ndarray().T for f in resampler.resample(None)]
+                blocks += [f.to_ndarray().mean(axis=0) for f in resampler.resample(frame)]
+            blocks += [f.to_ndarray().mean(axis=0) for f in resampler.resample(None)]
     except (av.error.FFmpegError, ValueError, IndexError) as reason:
         if isinstance(reason, AudioError):
             raise
         raise AudioError(f"{path}: not a readable sound file ({earlier}; {reason})") from None
-    samples = np.concatenate(blocks).astype(np.float32) if blocks else np.zeros((0, 1), np.float32)
+    samples = np.concatenate(blocks, dtype=np.float32) if blocks else np.zeros(0, np.float32)
     return samples, rate, promised
 
 
