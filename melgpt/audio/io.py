@@ -49,7 +49,7 @@ def read(path: Path | str, rate: int | None = None) -> Audio:
     try:
         mono, file_rate, promised = _decode_soundfile(path)
     except soundfile.LibsndfileError as reason:
-        mono, file_rate, promised = _decode_av(path, str(reason))
+        mono, file_rate, promised = _decode_av(path, reason.error_string)
     if len(mono) == 0:
         raise AudioError(f"{path}: no sound could be decoded")
     decoded_seconds = len(mono) / file_rate
@@ -164,7 +164,8 @@ def _decode_av(path: Path, earlier: str) -> tuple[Samples, int, float | None]:
     except (av.error.FFmpegError, ValueError, IndexError) as reason:
         if isinstance(reason, AudioError):
             raise
-        raise AudioError(f"{path}: not a readable sound file ({earlier}; {reason})") from None
+        words = getattr(reason, "strerror", None) or str(reason)  # without the path, which stands in front
+        raise AudioError(f"{path}: not a readable sound file ({earlier.rstrip('.')}; {words})") from None
     samples = np.concatenate(blocks, dtype=np.float32) if blocks else np.zeros(0, np.float32)
     return samples, rate, promised
 

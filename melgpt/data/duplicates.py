@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
+from scipy.ndimage import uniform_filter1d
 from scipy.spatial import cKDTree
 
 from melgpt.types import MelScale
@@ -24,7 +25,10 @@ SIGNATURE = 2 * COEFFICIENTS
 RADIUS = 0.25
 NEIGHBOURS = 32
 CANDIDATES = 16
-POOL = 2
+SMOOTH = 2
+"""Frames and bands that are averaged: less noise of the single frame, fewer bands to correlate."""
+TREND_SECONDS = 0.35
+"""Slower changes do not count: the smooth decays of two bangs are alike, their grain is not."""
 CHUNK = 1024
 OVERLAP = 0.25
 """Least overlap in time, as a share of the shorter clip."""
@@ -88,13 +92,14 @@ def verified(
 
 
 def _loudness(mel: NDArray[np.float16], scale: MelScale) -> Array:
-    """[N, F] → [N / POOL, F / POOL]: 1 at the loudest spots, 0 from RANGE_DB below them on; no gain left."""
-    frames, bands = (max(size // POOL, 1) * POOL for size in mel.shape)
-    padded = np.pad(mel.astype(np.float32), ((0, max(frames - len(mel), 0)), (0, 0)))[:frames, :bands]
-    pooled = padded.reshape(frames // POOL, POOL, bands // POOL, POOL).mean((1, 3))
-    most = min(LOUDEST, pooled.size)
-    top = float(np.partition(pooled, pooled.size - most, axis=None)[-most:].mean())
-    return np.maximum((pooled - top) / scale.gain(RANGE_DB) + 1, 0).astype(np.float32)
+    """[N, F] → [N, F / SMOOTH]: 1 at the loudest spots, 0 from RANGE_DB below them on; no gain left."""
+    bands = mel.shape[1] // SMOOTH * SMOOTH
+    pooled = mel[:, :bands].astype(np.float32).reshape(len(mel), -1, SMOOTH).mean(2)
+    # Not fewer frames: between two grids of frames a shift of half a step would not be found.
+    smooth = uniform_filter1d(pooled, SMOOTH, axis=0, mode="nearest")
+    most = min(LOUDEST, smooth.size)
+    top = float(np.partition(smooth, smooth.size - most, axis=None)[-most:].mean())
+    return np.maximum((smooth - top) / scale.gain(RANGE_DB) + 1, 0).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,7 @@ def _prepared(mel: NDArray[np.float16], scale: MelScale) -> _Prepared:
     values = _loudness(mel, scale).astype(np.float64)
     means = values.mean(axis=1)
     values -= means[:, None]  # how loud a frame is must not correlate: every bang is silence, loud, silence
+    values -= uniform_filter1d(values, round(TREND_SECONDS * scale.frames_per_second), axis=0, mode="nearest")
     sums = np.pad(np.cumsum(values, axis=0), ((1, 0), (0, 0)))
     squares = np.pad(np.cumsum(np.square(values).sum(1)), (1, 0))
     return _Prepared(values, sums, squares, np.pad(np.cumsum(means), (1, 0)))
