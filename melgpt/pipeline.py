@@ -63,15 +63,16 @@ class SoundModel:
         """fingerprints: that of each part. Raises UserError where the parts do not fit each other."""
         if vocoder.scale != codec.scale:
             raise UserError(
-                f"codec and vocoder have different mel scales: codec {codec.scale!r}, vocoder {vocoder.scale!r}"
+                f"codec and vocoder have different mel scales: the codec's is {codec.scale!r}, "
+                f"the vocoder's is {vocoder.scale!r}"
             )
         if prior is not None and (prior.config.codebook, prior.config.rows) != (
             codec.codebook_size,
             codec.config.rows,
         ):
             raise UserError(
-                f"the prior writes {prior.config.rows} rows of {prior.config.codebook} codes, the codec reads "
-                f"{codec.config.rows} rows of {codec.codebook_size}: the two were not trained together"
+                f"the prior writes {prior.config.rows} rows of {prior.config.codebook} codes, the codec "
+                f"reads {codec.config.rows} rows of {codec.codebook_size}: they were not trained together"
             )
         self.device = choose_device()
         self.codec = codec.eval().to(self.device)
@@ -121,9 +122,10 @@ class SoundModel:
     ) -> list[Sound]:
         """n new sounds of a class.
 
-        seconds: length of each sound; one that ends earlier by itself is followed by silence. Without it each is
-        as long as it wants to be. sampling: temperature, top_k, top_p, min_p, guidance (see gpt.sampling.Sampling).
-        Sound i depends on seed and i, not on n. Raises UserError for an unknown label or a length beyond the model's.
+        seconds: length of each sound; one that ends earlier by itself is followed by silence. Without it
+        each is as long as it wants to be. sampling: temperature, top_k, top_p, min_p, guidance, see
+        gpt.sampling.Sampling. Sound i depends on seed and i, not on n.
+        Raises UserError for an unknown label and for a length beyond the model's.
         """
         prior = self._prior()
         options = Sampling.parse(sampling)
@@ -172,8 +174,8 @@ class SoundModel:
     def _mel(self, codes: Codes) -> Mel:
         if codes.codec != self.fingerprints["codec"]:
             raise UserError(
-                f"these codes were made by codec {codes.codec}, this model has codec {self.fingerprints['codec']}: "
-                "encode the sound again with this model"
+                f"these codes were made by codec {codes.codec}, this model has codec "
+                f"{self.fingerprints['codec']}: encode the sound again with this model"
             )
         values = self.codec.detokenize(codes.grid.to(self.device)).cpu()
         return Mel(values if codes.frames is None else values[..., : codes.frames], self.codec.scale)
@@ -186,12 +188,19 @@ class SoundModel:
         if seconds is None:
             return prior.config.columns
         if not 0 < seconds <= self.max_seconds + 1e-6:
-            raise UserError(f"seconds must lie above 0 and up to {self.max_seconds:.2f} for this model, not {seconds}")
-        return min(prior.config.columns, math.ceil(seconds * self.codec.scale.frames_per_second / self._column_frames))
+            raise UserError(
+                f"seconds must lie above 0 and up to {self.max_seconds:.2f} for this model, not {seconds}"
+            )
+        return min(
+            prior.config.columns,
+            math.ceil(seconds * self.codec.scale.frames_per_second / self._column_frames),
+        )
 
     def _prior(self) -> Prior:
         if self.prior is None:
-            raise UserError("this model folder has no prior.safetensors: it can encode and decode, not generate")
+            raise UserError(
+                "this model folder has no prior.safetensors: it can encode and decode, not generate"
+            )
         return self.prior
 
 
@@ -200,7 +209,9 @@ def load(folder: Path | str) -> SoundModel:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"no such model folder: {folder}")
-    parts = {family: checkpoint.load(folder / f"{family}.safetensors", family) for family in ("codec", "vocoder")}
+    parts = {
+        family: checkpoint.load(folder / f"{family}.safetensors", family) for family in ("codec", "vocoder")
+    }
     marks = {family: checkpoint.describe(folder / f"{family}.safetensors").fingerprint for family in parts}
     prior, prior_file = None, folder / "prior.safetensors"
     if prior_file.exists():
@@ -209,8 +220,8 @@ def load(folder: Path | str) -> SoundModel:
         marks["prior"] = description.fingerprint
         if description.parents.get("codec") != marks["codec"]:
             raise UserError(
-                f"{prior_file} was trained on codec {description.parents.get('codec')}, the folder holds codec "
-                f"{marks['codec']}: train the prior again or bring back its codec"
+                f"{prior_file} was trained on codec {description.parents.get('codec')}, the folder holds "
+                f"codec {marks['codec']}: train the prior again or bring back its codec"
             )
     return SoundModel(parts["codec"], parts["vocoder"], prior, fingerprints=marks)
 

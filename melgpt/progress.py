@@ -12,7 +12,8 @@ class Progress:
     """One long step: `advance()` moves it, `note` is shown at its end."""
 
     def __init__(self, title: str, total: int) -> None:
-        self.title, self.total, self.done, self.note = title, total, 0, ""
+        self.title, self.total, self.note = title, total, ""
+        self.done = self._first = 0
         self._start = self._line = time.monotonic()
 
     def advance(self, steps: int = 1, note: str | None = None) -> None:
@@ -20,8 +21,13 @@ class Progress:
         self.note = self.note if note is None else note
         self._show()
 
+    def resume_at(self, done: int) -> None:
+        """Steps that an earlier run has done; they do not count for the time left."""
+        self.done = self._first = done
+
     def seconds_left(self) -> float:
-        return (time.monotonic() - self._start) / max(self.done, 1) * max(self.total - self.done, 0)
+        each = (time.monotonic() - self._start) / max(self.done - self._first, 1)
+        return each * max(self.total - self.done, 0)
 
     def _show(self) -> None:
         now = time.monotonic()

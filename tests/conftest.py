@@ -4,10 +4,13 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -38,3 +41,50 @@ def esc10() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the ESC-10 clips are not here ({folder})")
     return folder
+
+
+MICRO = Path(__file__).parent / "micro.toml"
+
+
+@pytest.fixture(scope="session")
+def shared_tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def corpus(shared_tmp: Path) -> Path:
+    """A folder of 24 short sounds in eight classes."""
+    from melgpt.data.demo_corpus import build
+
+    folder = shared_tmp / "corpus"
+    with FileLock(shared_tmp / "corpus.lock"):
+        if not folder.exists():
+            build(folder.with_name("corpus.new"), clips_per_class=3)
+            folder.with_name("corpus.new").rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(shared_tmp: Path, corpus: Path) -> Path:
+    """A model folder that `melgpt fit` wrote with the micro recipe, in a process of its own."""
+    folder = shared_tmp / "trained"
+    with FileLock(shared_tmp / "trained.lock"):
+        if not folder.exists():
+            new = folder.with_name("trained.new")
+            done = melgpt("fit", corpus, "--out", new, "--recipe", MICRO)
+            assert done.returncode == 0, done.stderr
+            new.rename(folder)
+    return folder
+
+
+def melgpt(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would, on one thread."""
+    return subprocess.run(
+        [sys.executable, "-m", "melgpt", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        check=False,
+    )

@@ -42,8 +42,13 @@ def save_mel(path: Path, values: Tensor, scale: MelScale, title: str = "") -> No
     _save(figure, path)
 
 
-def contact_sheet(path: Path, rows: list[tuple[str, list[Tensor]]], scale: MelScale) -> None:
-    """A PNG with a row a class: `rows` of (label, mels [F, N] in [0, 1]), all on one scale of seconds."""
+def contact_sheet(
+    path: Path, rows: list[tuple[str, list[Tensor]]], scale: MelScale, heads: tuple[str, ...] = ()
+) -> None:
+    """A PNG with a row a class: `rows` of (label, mels [F, N] in [0, 1]), all on one scale of seconds.
+
+    heads: words above the first columns, one each.
+    """
     columns = max((len(mels) for _, mels in rows), default=0)
     if columns == 0:
         raise ValueError("a contact sheet needs at least one mel")
@@ -62,6 +67,8 @@ def contact_sheet(path: Path, rows: list[tuple[str, list[Tensor]]], scale: MelSc
             cell.tick_params(labelsize=7, length=2 if axes[0] is grid[-1, 0] else 0)
         for cell in axes[len(mels) :]:
             cell.set_visible(False)
+    for cell, head in zip(grid[0], heads, strict=False):
+        cell.set_title(head, loc="left", fontsize=10, color=INK, family=_fonts())
     figure.supxlabel(f"seconds ({scale.f_min:.0f} to {scale.f_max:.0f} Hz upwards)", fontsize=8, color=INK)
     _save(figure, path)
 

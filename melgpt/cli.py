@@ -1,0 +1,80 @@
+"""`melgpt COMMAND …`: a table of commands; only the chosen one is imported."""
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+COMMANDS = {
+    "fit": "learn the sounds in a folder: all stages, resumable",
+    "prepare": "a folder of audio or video → a prepared data set",
+    "train": "one stage: the codec or the prior",
+    "generate": "new sounds from a model",
+    "reconstruct": "a sound through the codec and back",
+    "encode": "sound → codes",
+    "decode": "codes → sound",
+    "options": "the options of a part",
+    "demo": "build a small corpus, learn it and make new sounds of it",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command: 0 for success, 2 for what the user can mend (one line), 1 for a fault of ours."""
+    # Waiting threads that spin slow a shared machine many times; torch reads this when it is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if arguments else 2
+    name = arguments[0]
+    if name not in COMMANDS:
+        from melgpt.errors import closest
+
+        return _complain(f"unknown command '{name}'{closest(name, list(COMMANDS))}")
+    module = importlib.import_module(f"melgpt.commands.{name}")
+    parser = _Parser(
+        prog=f"melgpt {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    return _run(module, parser.parse_intermixed_args(arguments[1:]))
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage in front of it."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(_complain(f"{message} (see {self.prog} --help)"))
+
+
+def _run(module: object, args: argparse.Namespace) -> int:
+    from melgpt.errors import UserError
+    from melgpt.paths import disk_message
+
+    try:
+        return int(module.run(args))  # type: ignore[attr-defined]
+    except KeyboardInterrupt:
+        return _complain("stopped; what was finished is kept, run the same command again to go on")
+    except (UserError, FileNotFoundError) as error:
+        return _complain(str(error))
+    except OSError as error:
+        if (message := disk_message(error)) is None:
+            traceback.print_exc()
+            return 1
+        return _complain(message)
+    except Exception:
+        traceback.print_exc()
+        return 1
+
+
+def _complain(text: str) -> int:
+    print(f"melgpt: {' '.join(text.split())}", file=sys.stderr)
+    return 2
+
+
+def _help() -> str:
+    lines = "\n".join(f"  {name:12} {text}" for name, text in COMMANDS.items())
+    return f"usage: melgpt COMMAND …\n\n{lines}\n\n`melgpt COMMAND --help` tells more."

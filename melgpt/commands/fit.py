@@ -1,0 +1,29 @@
+"""Learn the sounds in a folder.
+
+A class is a sub-folder, or what metadata.csv (file_name,label[,split]) says. The model folder is written to
+--out. Stages: prepare, codec, vocoder, prior; each is resumed where it was stopped and skipped where nothing
+changed. Options of a recipe are changed with key=value, for example train.codec.steps=500.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, metavar="SRC", help="folder of sounds or videos")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="model folder to write")
+    parser.add_argument("--recipe", default="small", help="tiny, small, seed_vas, or a .toml file")
+    parser.add_argument("changes", nargs="*", metavar="key=value", help="changes to the recipe")
+
+
+def run(args: argparse.Namespace) -> int:
+    from melgpt.progress import say
+    from melgpt.training.fit import Run
+    from melgpt.training.recipe import Recipe
+
+    recipe = Recipe.read(args.recipe, args.changes)
+    run = Run(args.out, recipe)
+    run.fit(args.source)
+    first = run.labels[0]
+    say(f'done: melgpt generate {args.out} --label "{first}" -n 8 --out new/')
+    return 0

@@ -1,0 +1,68 @@
+"""New sounds from a model: a WAV, a picture and a JSON of how it was made for each."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
+    parser.add_argument(
+        "--label", action="append", help="class; may be given several times; default: every class"
+    )
+    parser.add_argument("-n", type=int, default=1, help="sounds of each class (1)")
+    parser.add_argument("--seconds", type=float, help="length; default: as long as each sound wants to be")
+    parser.add_argument("--seed", type=int, default=0, help="same seed and options, same sounds (0)")
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="below 1 more usual, above more daring (1)"
+    )
+    parser.add_argument("--top-k", type=int, default=0, help="only the k most likely codes; 0 for all (0)")
+    parser.add_argument("--top-p", type=float, default=1.0, help="only the likeliest codes of this total (1)")
+    parser.add_argument(
+        "--min-p", type=float, default=0.0, help="only codes this likely beside the likeliest (0)"
+    )
+    parser.add_argument("--guidance", type=float, default=1.0, help="above 1 more typical of the class (1)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+
+
+def run(args: argparse.Namespace) -> int:
+    from melgpt.errors import UserError
+    from melgpt.pipeline import load
+
+    if args.n < 1 or args.seed < 0:
+        raise UserError(f"-n must be at least 1 and --seed at least 0, not {args.n} and {args.seed}")
+    model = load(args.model)
+    labels = args.label or list(model.labels)
+    for label in labels:
+        sounds = model.generate(
+            label=label,
+            n=args.n,
+            seconds=args.seconds,
+            seed=args.seed,
+            temperature=args.temperature,
+            top_k=args.top_k,
+            top_p=args.top_p,
+            min_p=args.min_p,
+            guidance=args.guidance,
+        )
+        for path in save_sounds(sounds, args.out):
+            print(path)
+    return 0
+
+
+def save_sounds(sounds: list[Any], folder: Path) -> list[Path]:
+    """WAV, PNG and JSON of each sound; returns the paths of the WAVs."""
+    paths = []
+    for sound in sounds:
+        how = sound.how
+        path = folder / f"{file_name(how['label'])}_seed{how['seed']}_{how['index']:03d}.wav"
+        sound.save(path)
+        sound.plot(path.with_suffix(".png"))
+        sound.explain(path.with_suffix(".json"))
+        paths.append(path)
+    return paths
+
+
+def file_name(label: str) -> str:
+    """A label as part of a file name: any script stays, separators become underscores."""
+    return "".join(c if c.isalnum() or c in "-." else "_" for c in label)

@@ -1,0 +1,71 @@
+"""The options of a part, from its own configuration.
+
+Examples: melgpt options codec.quantizer fsq · melgpt options codec.quantizer · melgpt options train.prior
+"""
+
+import argparse
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "part", nargs="?", default="", metavar="PART", help="dotted name; without it, all parts"
+    )
+    parser.add_argument(
+        "kind", nargs="?", default="", metavar="KIND", help="kind, where the part has several"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from melgpt import registry
+    from melgpt.training.recipe import Recipe
+
+    config, family = _find(Recipe, args.part)
+    if family is None and args.kind:
+        from melgpt.errors import UserError
+
+        raise UserError(f"{args.part} has no kinds; leave '{args.kind}' out")
+    if family is not None:
+        if not args.kind:
+            print(f"kinds of {args.part}: {', '.join(registry.KINDS[family])}")
+            print(f"options of one: melgpt options {args.part} KIND")
+            return 0
+        config = registry.resolve(family, args.kind).Config
+    _show(config, args.part)
+    return 0
+
+
+def _find(recipe: Any, part: str) -> tuple[Any, str | None]:
+    """The configuration class at a dotted name, or the family of kinds to choose from."""
+    from melgpt.errors import UserError, closest
+    from melgpt.registry import Family
+
+    config, family = recipe, None
+    for name in part.split(".") if part else []:
+        fields = getattr(config, "model_fields", {}) if family is None else {}
+        if name not in fields:
+            raise UserError(f"unknown part '{part}' at '{name}'{closest(name, list(fields))}")
+        field = fields[name]
+        family = next((m.name for m in field.metadata if isinstance(m, Family)), None)
+        config = field.annotation
+    if family is None and not hasattr(config, "model_fields"):
+        raise UserError(f"'{part}' is an option, not a part; see melgpt options {part.rpartition('.')[0]}")
+    return config, family
+
+
+def _show(config: Any, part: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=part or "recipe", title_justify="left")
+    for column in ("option", "default", "meaning"):
+        table.add_column(column, overflow="fold")
+    for name, field in config.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = (
+            f"see options {part + '.' if part else ''}{name}"
+            if hasattr(default, "model_fields")
+            else repr(default)
+        )
+        table.add_row(name, shown, field.description or "")
+    Console().print(table)

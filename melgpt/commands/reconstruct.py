@@ -1,0 +1,35 @@
+"""A sound through the codec and back: what the codes keep of it.
+
+Where OUT is a folder, it gets the sound and a picture of both mels.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
+    parser.add_argument("source", type=Path, metavar="IN", help="sound or video file")
+    parser.add_argument(
+        "out", type=Path, metavar="OUT", help="sound to write (.wav, .flac, .ogg) or a folder"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from melgpt.audio.io import read, resample, write
+    from melgpt.audio.mel import analyse
+    from melgpt.audio.picture import contact_sheet
+    from melgpt.pipeline import load
+
+    audio = read(args.source)
+    model = load(args.model)
+    restored = model.reconstruct(audio)
+    if args.out.suffix:
+        write(args.out, restored)
+        return 0
+    scale = model.codec.scale
+    write(args.out / f"{args.source.stem}.wav", restored)
+    before, after = (analyse(resample(a, scale.rate), scale).values[0] for a in (audio, restored))
+    rows = [("original", [before]), ("reconstruction", [after])]
+    contact_sheet(args.out / f"{args.source.stem}.png", rows, scale)
+    return 0

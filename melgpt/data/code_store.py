@@ -1,0 +1,123 @@
+"""A corpus as codes on disk: each training clip several times, shifted in time and changed in gain.
+
+tokens.i4   all sequences one after the other, time-major, int32, memory-mapped
+index.npy   one record a sequence, see INDEX
+stamp       what it was made from; written last, so that a killed run leaves no half store behind
+"""
+
+import shutil
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from melgpt.codec.codec import Codec
+from melgpt.config import Config
+from melgpt.data.store import Store
+from melgpt.gpt.order import flatten
+from melgpt.progress import progress
+
+INDEX = np.dtype(
+    [
+        ("offset", "<i8"),
+        ("tokens", "<i4"),
+        ("row", "<i4"),
+        ("variant", "<i4"),
+        ("label", "<i4"),
+        ("ends", "?"),
+    ]
+)
+
+
+class Augmentation(Config):
+    """Versions of the training clips for the prior, encoded once: cheap, and it widens a small set."""
+
+    variants: int = 8
+    """Encodings of each training clip: the clip itself, and others shifted in time and changed in gain."""
+    gain_db: float = 6.0
+    """Variants are made louder or softer by up to this much."""
+    seed: int = 0
+    """Seed of shifts and gains."""
+
+
+class CodeStore:
+    """Sequences of codes of one split, opened for reading."""
+
+    def __init__(self, folder: Path) -> None:
+        self.index = np.load(folder / "index.npy", mmap_mode="r")
+        self._tokens = np.memmap(folder / "tokens.i4", "<i4", "r")
+
+    @classmethod
+    def open(cls, folder: Path, stamp: str) -> Self | None:
+        """The store in a folder, if it is whole and was made from what the stamp says."""
+        mark = folder / "stamp"
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != stamp:
+            return None
+        return cls(folder)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def sequence(self, number: int, end: int) -> tuple[torch.Tensor, int]:
+        """Tokens [S] int64 of a sequence, followed by `end` where the sound ends there, and its class."""
+        record = self.index[number]
+        first = int(record["offset"])
+        tokens = torch.from_numpy(self._tokens[first : first + int(record["tokens"])].astype(np.int64))
+        if record["ends"]:
+            tokens = torch.cat([tokens, torch.tensor([end])])
+        return tokens, int(record["label"])
+
+
+@torch.inference_mode()
+def encode_split(
+    codec: Codec, store: Store, split: str, folder: Path, *, augment: Augmentation, columns: int, stamp: str
+) -> CodeStore:
+    """Encode the clips of a split (training clips in all variants), or open what was encoded before.
+
+    columns: most columns of a sequence; a sound that is shorter ends, a longer one is cut.
+    """
+    if (finished := CodeStore.open(folder, stamp)) is not None:
+        return finished
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    variants = augment.variants if split == "train" else 1
+    device = next(codec.parameters()).device
+    most = columns * codec.config.network.token_size[1]
+    rows = store.rows(split)
+    records, offset = [], 0
+    with open(folder / "tokens.i4", "wb") as file, progress(f"codes of {split}", len(rows) * variants) as bar:
+        for row in rows:
+            for number in range(variants):
+                mel = variant(store, int(row), number, codec.config.network.token_size[1], augment)
+                values = torch.from_numpy(np.ascontiguousarray(mel[:most].T))[None].to(device)
+                tokens = flatten(codec.tokenize(values))[0].cpu().numpy()
+                file.write(tokens.astype("<i4").tobytes())
+                ends = len(tokens) < columns * codec.config.rows
+                records.append((offset, len(tokens), row, number, store.label_ids[row], ends))
+                offset += len(tokens)
+                bar.advance()
+    np.save(folder / "index.npy", np.array(records, INDEX))
+    (folder / "stamp").write_text(stamp, encoding="utf-8")
+    return CodeStore(folder)
+
+
+def variant(
+    store: Store, row: int, number: int, most_shift: int, augment: Augmentation
+) -> NDArray[np.float32]:
+    """Mel [N, F] of a version of a clip; number 0 is the clip itself."""
+    mel = store.mel(row).astype(np.float32)
+    if number == 0:
+        return mel
+    rng = np.random.default_rng([augment.seed, row, number])
+    shift = int(rng.integers(0, most_shift))
+    # Half of the shifts put silence before the sound, so that short clips keep their onset.
+    later = rng.random() < 0.5
+    mel = np.pad(mel, ((shift, 0), (0, 0))) if later else mel[min(shift, len(mel) - 1) :]
+    return change_gain(mel, store.scale.gain(rng.uniform(-augment.gain_db, augment.gain_db)))
+
+
+def change_gain(mel: NDArray[np.float32], step: float) -> NDArray[np.float32]:
+    """Mel values louder by a step (see MelScale.gain); silence stays silence."""
+    return np.where(mel > 0, np.clip(mel + step, 0, 1), 0).astype(np.float32)

@@ -1,0 +1,55 @@
+"""The model card: what a model folder is, what it was made from, and its measured figures."""
+
+from pathlib import Path
+from typing import Any
+
+from melgpt.paths import atomic
+
+_SECONDS = "seconds"
+
+
+def write_card(
+    path: Path, *, labels: tuple[str, ...], clips: int, figures: dict[str, Any], folder: str
+) -> None:
+    """Write README.md of a model folder (Markdown)."""
+    classes = ", ".join(labels)
+    text = f"""# A MelGPT model
+
+Learnt from {clips} clips in {len(labels)} classes: {classes}.
+
+    melgpt generate {folder} --label "{labels[0]}" -n 8 --out new/
+
+## Measured
+
+{table(figures)}
+The data and its split are described in `data/`, every option in `recipe.toml`. Whether the sounds that it makes
+may be used is decided by the licence of the sounds that it was made from.
+"""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures as a Markdown table."""
+    codec, prior = figures.get("codec", {}), figures.get("prior", {})
+    rows = []
+    if codec:
+        rows += [
+            ("codec: validation mel L1 ([0, 1] units)", f"{codec['mel_l1']:.4f}"),
+            ("baseline: the mean mel", f"{codec['mean_mel_l1']:.4f}"),
+            ("codes used on validation", f"{codec['codes_used']:.0f} of {codec['codes']:.0f}"),
+            ("perplexity of the codes", f"{codec['perplexity']:.0f}"),
+            ("bits a second", f"{codec['bits_per_second']:.0f}"),
+        ]
+    if prior:
+        rows += [
+            ("prior: validation bits a token", f"{prior['bits_per_token']:.3f}"),
+            ("baseline: table by class and row", f"{prior['class_row_table_bits']:.3f}"),
+            ("baseline: table by row", f"{prior['row_table_bits']:.3f}"),
+            ("prior told a wrong class", f"{prior['wrong_class_bits']:.3f}"),
+        ]
+    rows += [(f"seconds: {stage}", f"{seconds:.0f}") for stage, seconds in figures.get(_SECONDS, {}).items()]
+    if figures.get("peak_memory_gib"):
+        rows.append(("peak memory in GiB", f"{figures['peak_memory_gib']:.2f}"))
+    lines = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    return f"| figure | value |\n| --- | --- |\n{lines}\n"

@@ -1,0 +1,117 @@
+"""Figures of a trained model, each beside the plain baseline that it must beat."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from melgpt.codec.codec import Codec
+from melgpt.data.code_store import CodeStore
+from melgpt.data.store import Store
+from melgpt.gpt.prior import Prior
+from melgpt.losses.reconstruction import mel_l1
+from melgpt.quantizers.usage import counts, perplexity
+
+MOST_CLIPS = 1000
+"""A validation measure looks at no more clips than this, spread over the set."""
+
+
+@torch.inference_mode()
+def codec_measures(codec: Codec, store: Store) -> dict[str, float]:
+    """Mel L1 on validation beside the mean-mel baseline (each band's training mean, at every frame); code use.
+
+    Errors are in units of the [0, 1] mel, averaged over all frames of all validation clips.
+    """
+    device = next(codec.parameters()).device
+    mean = torch.from_numpy(_mean_mel(store))[:, None]
+    error = baseline = 0.0
+    frames = 0
+    count = torch.zeros(codec.codebook_size)
+    for row in _spread(store.rows("valid")):
+        mel = torch.from_numpy(store.mel(int(row)).astype(np.float32).T.copy())
+        codes = codec.tokenize(mel[None].to(device))
+        restored = codec.detokenize(codes)[0, :, : mel.shape[1]].cpu()
+        error += float(mel_l1(restored, mel)) * mel.shape[1]
+        baseline += float(mel_l1(mean.expand_as(mel), mel)) * mel.shape[1]
+        count += counts(codes.cpu(), codec.codebook_size)
+        frames += mel.shape[1]
+    rate = codec.config.rows * codec.scale.frames_per_second / codec.config.network.token_size[1]
+    return {
+        "mel_l1": error / frames,
+        "mean_mel_l1": baseline / frames,
+        "codes": codec.codebook_size,
+        "codes_used": int((count > 0).sum()),
+        "perplexity": float(perplexity(count)),
+        "tokens_per_second": rate,
+        "bits_per_second": rate * math.log2(codec.codebook_size),
+    }
+
+
+@torch.inference_mode()
+def prior_measures(prior: Prior, train: CodeStore, valid: CodeStore) -> dict[str, float]:
+    """Bits a token on validation: the prior, the tables that it must beat, and the prior with a wrong class.
+
+    The tables count the training codes by row, and by class and row; the latter is smoothed towards the former
+    by the amount that suits the validation set best, so that it is as strong as it can be.
+    """
+    by_class = _table(prior, train)
+    right = wrong = 0.0
+    tokens = 0
+    table_bits: dict[float, float] = dict.fromkeys((1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 1e9), 0.0)
+    by_row = by_class.sum(0)
+    row_share = (by_row + 0.5) / (by_row + 0.5).sum(-1, keepdims=True)
+    for number in _spread(np.arange(len(valid))):
+        sequence, label = valid.sequence(int(number), prior.end)
+        labels = len(prior.config.labels)
+        right += _bits(prior, sequence, label)
+        # Every wrong class in turn over the clips, so that none is special.
+        wrong += _bits(prior, sequence, (label + 1 + int(number) % max(labels - 1, 1)) % labels)
+        rows = np.arange(len(sequence)) % prior.config.rows
+        for weight in table_bits:
+            table = by_class[label][rows]
+            share = (table + weight * row_share[rows]) / (table.sum(-1, keepdims=True) + weight)
+            table_bits[weight] -= float(np.log2(share[np.arange(len(sequence)), sequence.numpy()]).sum())
+        tokens += len(sequence)
+    return {
+        "bits_per_token": right / tokens,
+        "class_row_table_bits": min(table_bits.values()) / tokens,
+        "row_table_bits": table_bits[1e9] / tokens,
+        "wrong_class_bits": wrong / tokens,
+        "uniform_bits": math.log2(prior.config.codebook),
+    }
+
+
+def _table(prior: Prior, train: CodeStore) -> NDArray[np.float64]:
+    """Counts of the training tokens [classes, H, K + 1]."""
+    table = np.zeros((len(prior.config.labels), prior.config.rows, prior.config.codebook + 1))
+    for number in range(len(train)):
+        sequence, label = train.sequence(number, prior.end)
+        np.add.at(table[label], (np.arange(len(sequence)) % prior.config.rows, sequence.numpy()), 1)
+    return table
+
+
+def row_counts(prior: Prior, train: CodeStore) -> torch.Tensor:
+    """How often each code stands in each row of the training codes, [H, K + 1] float32."""
+    return torch.from_numpy(_table(prior, train).sum(0)).float()
+
+
+def _bits(prior: Prior, sequence: torch.Tensor, label: int) -> float:
+    device = prior.gpt.head.weight.device
+    logits = prior(sequence[None, :-1].to(device), torch.tensor([label], device=device))[0].double().cpu()
+    return float(-logits.log_softmax(-1)[torch.arange(len(sequence)), sequence].sum()) / math.log(2)
+
+
+def _mean_mel(store: Store) -> NDArray[np.float32]:
+    """Mean of each band over the training frames, [F]."""
+    total, frames = np.zeros(store.scale.n_mels), 0
+    for row in _spread(store.rows("train")):
+        mel = store.mel(int(row))
+        total += mel.sum(0, dtype=np.float64)
+        frames += len(mel)
+    return (total / max(frames, 1)).astype(np.float32)
+
+
+def _spread(rows: NDArray[Any]) -> NDArray[Any]:
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(MOST_CLIPS, len(rows))).astype(int))]

@@ -1,0 +1,57 @@
+"""Batches for the codec: random crops of mels.
+
+A crop is a function of seed, epoch and place alone, so that a resumed run sees the same ones.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from melgpt.data.code_store import change_gain
+from melgpt.data.store import Store
+from melgpt.training.settings import CodecTraining
+
+
+class MelCrops(Dataset[Tensor]):
+    """One epoch of crops [1, F, crop_frames] in [0, 1]; long clips are drawn more often than short ones."""
+
+    def __init__(self, store: Store, config: CodecTraining, epoch: int, length: int) -> None:
+        self.store, self.config, self.epoch, self.length = store, config, epoch, length
+        self.rows = store.rows("train")
+        self.share = np.cumsum(np.maximum(store.frames[self.rows], config.crop_frames), dtype=np.float64)
+        self.share /= self.share[-1]
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Tensor:
+        rng = np.random.default_rng([self.config.seed, self.epoch, index])
+        row = self.rows[np.searchsorted(self.share, rng.random(), side="right")]
+        mel = self.store.mel(int(row))
+        # The crop may begin before the clip or run past its end, so that edges are seen at every place.
+        margin = self.config.crop_frames // 4
+        first = int(rng.integers(-margin, max(1, len(mel) - self.config.crop_frames + margin)))
+        crop = np.zeros((self.config.crop_frames, mel.shape[1]), np.float32)
+        here = mel[max(first, 0) : max(first + self.config.crop_frames, 0)]
+        crop[max(-first, 0) : max(-first, 0) + len(here)] = here
+        gain = self.store.scale.gain(rng.uniform(-self.config.gain_db, self.config.gain_db))
+        return torch.from_numpy(change_gain(crop, gain).T.copy()).unsqueeze(0)
+
+
+class WholeClips(Dataset[tuple[Tensor, int]]):
+    """Whole validation clips: mel [1, F, N] padded with silence to a multiple of frames, and its true N."""
+
+    def __init__(self, store: Store, multiple: int, most: int) -> None:
+        rows = store.rows("valid")
+        self.store, self.multiple = store, multiple
+        # Spread over the set, and so over the classes, which lie one after the other.
+        self.rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int))]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        mel = self.store.mel(int(self.rows[index])).astype(np.float32).T
+        missing = -mel.shape[1] % self.multiple
+        return torch.from_numpy(np.pad(mel, ((0, 0), (0, missing)))).unsqueeze(0), mel.shape[1]

@@ -1,0 +1,242 @@
+"""All stages: prepare → train codec → vocoder → train prior. A finished, unchanged stage is skipped."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from melgpt import checkpoint, registry
+from melgpt.audio.mel import frame_count
+from melgpt.codec.codec import Codec
+from melgpt.data.code_store import CodeStore, encode_split
+from melgpt.data.prepare import prepare
+from melgpt.data.store import Store
+from melgpt.errors import UserError
+from melgpt.evaluation.card import write_card
+from melgpt.evaluation.measures import codec_measures, prior_measures, row_counts
+from melgpt.gpt.prior import Prior
+from melgpt.paths import atomic
+from melgpt.progress import say
+from melgpt.runtime import choose_device, peak_memory_gib
+from melgpt.training.callbacks import HearReconstructions
+from melgpt.training.codec_task import CodecTask
+from melgpt.training.crops import MelCrops, WholeClips
+from melgpt.training.data import EpochData
+from melgpt.training.prior_task import PriorTask
+from melgpt.training.recipe import Recipe
+from melgpt.training.sequences import AllSequences, Sequences, collate
+from melgpt.training.stage import Stage, early_stopping, epochs
+
+HEARD_CLIPS = 4
+FIGURES = "figures.json"
+
+
+class Run:
+    """A model folder in the making."""
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.folder, self.recipe = folder, recipe
+        self.figures: dict[str, Any] = {"seconds": {}}
+        file = folder / FIGURES
+        if file.is_file():
+            self.figures = json.loads(file.read_text(encoding="utf-8"))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Classes of the prepared data."""
+        return Store.open(self.folder / "data").labels
+
+    def fit(self, source: Path) -> None:
+        """From a folder of sounds to a finished model folder."""
+        with self._timed("prepare"):
+            prepared = prepare(source, self.folder / "data", self.recipe.data, self.recipe.mel)
+        say(f"{prepared.clips} clips, {len(prepared.labels)} classes")
+        store = Store.open(self.folder / "data")
+        self.train_codec(store)
+        self.make_vocoder()
+        self.train_prior(store)
+
+    def train_codec(self, store: Store) -> None:
+        """Stage `codec`: codec.safetensors."""
+        settings = self.recipe.train.codec
+        self._check_scale(store)
+        made_from = {
+            "data": store.fingerprint,
+            "codec": self.recipe.codec.plain(),
+            "training": settings.plain(),
+        }
+        if self._is_done("codec", made_from):
+            return
+        torch.manual_seed(settings.seed)
+        task = CodecTask(Codec(self.recipe.codec), settings)
+        number, length = epochs(settings)
+        data = EpochData(
+            lambda epoch: MelCrops(store, settings, epoch, length * settings.batch),
+            WholeClips(store, self.recipe.codec.network.token_size[1], settings.valid_clips),
+            batch=settings.batch,
+        )
+        heard = store.rows("valid")[np.linspace(0, len(store.rows("valid")) - 1, HEARD_CLIPS).astype(int)]
+        clips = [torch.from_numpy(store.mel(int(r)).astype(np.float32).T.copy()) for r in np.unique(heard)]
+        hear = HearReconstructions(
+            clips, registry.build("vocoder", registry.configure("vocoder", _hearing(self.recipe)))
+        )
+        with self._timed("train codec"):
+            Stage("codec", self.folder / "training" / "codec", made_from).train(
+                task, data, settings=settings, runtime=self.recipe.runtime, monitor="val/l1", callbacks=[hear]
+            )
+        # The last weights, not those of the lowest L1: that measure does not see the texture that the
+        # adversarial part adds, and prefers the smooth pictures from before it.
+        self._finish("codec", task.part, made_from, {"data": store.fingerprint})
+        self._measure("codec", codec_measures(task.part.eval(), store))
+
+    def make_vocoder(self) -> None:
+        """Stage `vocoder`: vocoder.safetensors, from nothing or from a file of trained weights."""
+        target = self.folder / "vocoder.safetensors"
+        config = self.recipe.vocoder
+        if self.recipe.vocoder_file:
+            vocoder = checkpoint.load(Path(self.recipe.vocoder_file), "vocoder")
+        elif registry.resolve("vocoder", config.kind).trainable:
+            raise UserError(
+                f"the vocoder '{config.kind}' needs trained weights: give vocoder_file=PATH of a "
+                "vocoder.safetensors, or take vocoder.kind=griffin_lim, which needs none"
+            )
+        else:
+            vocoder = registry.build("vocoder", config)
+        if vocoder.scale != self.recipe.mel:
+            raise UserError(
+                f"the vocoder's mel scale {vocoder.scale!r} is not the recipe's {self.recipe.mel!r}: "
+                "set [mel] as the vocoder has it"
+            )
+        if not target.is_file() or checkpoint.describe(target).fingerprint != checkpoint.fingerprint(vocoder):
+            checkpoint.save(vocoder, target)
+
+    def train_prior(self, store: Store) -> None:
+        """Stage `prior`: prior.safetensors; needs codec.safetensors in the same folder."""
+        settings = self.recipe.train.prior
+        codec_file = self.folder / "codec.safetensors"
+        codec: Codec = checkpoint.load(codec_file, "codec")
+        mark = checkpoint.describe(codec_file).fingerprint
+        config = self._prior_config(codec, store)
+        made_from = {
+            "data": store.fingerprint,
+            "codec": mark,
+            "prior": config.plain(),
+            "training": settings.plain(),
+        }
+        self._write_recipe(config.plain())
+        if self._is_done("prior", made_from):
+            return
+        with self._timed("encode"):
+            train, valid = self._codes(codec, mark, store, config.columns)
+        torch.manual_seed(settings.seed)
+        prior = Prior(config)
+        if config.row_aware:
+            prior.gpt.start_at_frequencies(row_counts(prior, train))
+        task = PriorTask(prior, settings)
+        number, length = epochs(settings)
+        shape = {"rows": config.rows, "end": prior.end}
+        data = EpochData(
+            lambda epoch: Sequences(train, settings, epoch=epoch, length=length * settings.batch, **shape),
+            AllSequences(valid, prior.end),
+            batch=settings.batch,
+            valid_batch=settings.batch,
+            collate=collate,
+        )
+        stage = Stage("prior", self.folder / "training" / "prior", made_from)
+        with self._timed("train prior"):
+            stage.train(
+                task,
+                data,
+                settings=settings,
+                runtime=self.recipe.runtime,
+                monitor="val/bits",
+                callbacks=[early_stopping("val/bits", settings.patience)],
+            )
+        stage.load_best(task)
+        self._finish("prior", task.part, made_from, {"codec": mark, "data": store.fingerprint})
+        self._measure("prior", prior_measures(task.part.eval(), train, valid))
+        write_card(
+            self.folder / "README.md",
+            labels=store.labels,
+            clips=len(store),
+            figures=self.figures,
+            folder=self.folder.name,
+        )
+
+    def _codes(self, codec: Codec, mark: str, store: Store, columns: int) -> tuple[CodeStore, CodeStore]:
+        augment = self.recipe.train.prior.augment
+        codec = codec.to(choose_device(self.recipe.runtime.device))
+        stamp = json.dumps([mark, store.fingerprint, columns, augment.plain()])
+        train, valid = (
+            encode_split(
+                codec,
+                store,
+                split,
+                self.folder / "training" / "codes" / split,
+                augment=augment,
+                columns=columns,
+                stamp=stamp,
+            )
+            for split in ("train", "valid")
+        )
+        return train, valid
+
+    def _prior_config(self, codec: Codec, store: Store) -> Any:
+        longest = frame_count(round(self.recipe.data.clip_seconds * store.scale.rate), store.scale)
+        frames = min(longest, int(np.max(store.frames)))
+        return self.recipe.prior.changed(
+            labels=store.labels,
+            codebook=codec.codebook_size,
+            rows=codec.config.rows,
+            columns=codec.config.columns(frames),
+        )
+
+    def _check_scale(self, store: Store) -> None:
+        if store.scale != self.recipe.mel:
+            raise UserError(
+                f"the data set has the mel scale {store.scale!r}, the recipe {self.recipe.mel!r}: "
+                "prepare it again or set [mel]"
+            )
+        if not len(store.rows("valid")):
+            raise UserError("the data set has no validation clips: give it at least two sources")
+
+    def _is_done(self, family: str, made_from: dict[str, Any]) -> bool:
+        file = self.folder / f"{family}.safetensors"
+        done = file.is_file() and checkpoint.describe(file).notes.get("made_from") == _digest(made_from)
+        if done:
+            say(f"{family}: already trained, nothing changed")
+        return done
+
+    def _finish(self, family: str, part: Any, made_from: dict[str, Any], parents: dict[str, str]) -> None:
+        notes = {"made_from": _digest(made_from)}
+        checkpoint.save(part, self.folder / f"{family}.safetensors", parents=parents, notes=notes)
+
+    def _write_recipe(self, prior: dict[str, Any]) -> None:
+        self.recipe.changed(prior=prior).write(self.folder / "recipe.toml")
+
+    def _measure(self, part: str, values: dict[str, float]) -> None:
+        self.figures[part] = values
+        self.figures["peak_memory_gib"] = peak_memory_gib()
+        with atomic(self.folder / FIGURES) as temporary:
+            temporary.write_text(json.dumps(self.figures, indent=2) + "\n", encoding="utf-8")
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self.figures["seconds"][stage] = round(time.monotonic() - start, 1)
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _hearing(recipe: Recipe) -> dict[str, Any]:
+    """The vocoder for listening while training: the one that needs no weights."""
+    return {"kind": "griffin_lim", "mel": recipe.mel.model_dump()}

@@ -1,0 +1,65 @@
+"""Training of the prior: the next code, by cross-entropy; reported in bits a token."""
+
+import math
+from typing import Any
+
+import lightning
+from torch import Tensor
+from torch.nn import functional as F
+
+from melgpt.gpt.model import weight_decay_groups
+from melgpt.gpt.prior import Prior
+from melgpt.training.errors import check_finite
+from melgpt.training.schedule import learning_rate, optimiser, set_learning_rate
+from melgpt.training.sequences import IGNORED
+from melgpt.training.settings import PriorTraining
+
+
+class PriorTask(lightning.LightningModule):
+    """Lightning's view of the prior."""
+
+    def __init__(self, prior: Prior, config: PriorTraining) -> None:
+        super().__init__()
+        self.prior, self.settings = prior, config
+        self._bits: list[tuple[float, int]] = []
+
+    @property
+    def part(self) -> Prior:
+        """What is saved when training is over."""
+        return self.prior
+
+    def configure_optimizers(self) -> Any:
+        return optimiser(weight_decay_groups(self.prior, self.settings.weight_decay), self.settings)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        """Targets [B, S] (IGNORED where padded) and labels [B]."""
+        targets, labels = batch
+        loss = _cross_entropy(self.prior, targets, labels, smoothing=self.settings.label_smoothing).mean()
+        step = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        set_learning_rate(self.trainer.optimizers[0], step, self.settings)
+        check_finite(loss, "prior", step)
+        self.log("train/bits", loss.detach() / math.log(2))
+        self.log("learning_rate", learning_rate(step, self.settings))
+        return loss
+
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        self.clip_gradients(optimizer, self.settings.clip_norm, "norm")
+
+    def on_validation_epoch_start(self) -> None:
+        self._bits.clear()
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        losses = _cross_entropy(self.prior, *batch)
+        self._bits.append((float(losses.sum()) / math.log(2), len(losses)))
+
+    def on_validation_epoch_end(self) -> None:
+        tokens = sum(n for _, n in self._bits)
+        self.log("val/bits", sum(bits for bits, _ in self._bits) / max(tokens, 1))
+
+
+def _cross_entropy(prior: Prior, targets: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """Losses in nats of all tokens that count, [tokens]."""
+    inputs = targets[:, :-1].clamp(min=0)
+    logits = prior(inputs, labels).float()
+    counted = targets != IGNORED
+    return F.cross_entropy(logits[counted], targets[counted], reduction="none", label_smoothing=smoothing)

@@ -1,0 +1,94 @@
+"""A recipe: everything that a run depends on, as one checked configuration read from TOML.
+
+A recipe file holds only what differs from the defaults; the resolved one is written into the model folder.
+"""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from melgpt import registry
+from melgpt.codec.codec import CodecConfig
+from melgpt.config import Config, merge, parse_changes, read_toml, to_toml
+from melgpt.data.config import DataConfig
+from melgpt.gpt.prior import PriorConfig
+from melgpt.paths import atomic, recipe_path
+from melgpt.runtime import Precision
+from melgpt.training.settings import CodecTraining, PriorTraining
+from melgpt.types import MelScale
+
+
+class StagesTraining(Config):
+    """Training of each stage."""
+
+    codec: CodecTraining = CodecTraining()
+    """Training of the codec."""
+    prior: PriorTraining = PriorTraining()
+    """Training of the prior."""
+
+
+class RuntimeConfig(Config):
+    """How to compute; it changes the speed, not what is learnt (beyond rounding)."""
+
+    precision: Precision = "auto"
+    """`auto`: bf16 where the processor has units for it, else fp32."""
+    device: str = "auto"
+    """`auto`: cuda, mps or cpu, the first that is there."""
+
+
+class Recipe(Config):
+    """A whole run."""
+
+    mel: MelScale = MelScale()
+    """The mel scale of all parts; `preset = "hifigan"` stands for its numbers."""
+    data: DataConfig = DataConfig()
+    """Preparation of the sounds."""
+    codec: CodecConfig = CodecConfig()
+    """The codec."""
+    prior: PriorConfig = PriorConfig()
+    """The prior."""
+    vocoder: registry.AnyVocoder = registry.configure("vocoder", "griffin_lim")
+    """The vocoder."""
+    vocoder_file: str = ""
+    """A vocoder.safetensors with trained weights, for a vocoder that has weights."""
+    train: StagesTraining = StagesTraining()
+    """Training of the stages."""
+    runtime: RuntimeConfig = RuntimeConfig()
+    """Device and precision."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _share_the_mel(cls, values: Any) -> Any:
+        """One mel scale for all parts."""
+        if not isinstance(values, dict):
+            return values
+        mel = values.get("mel", {})
+        if isinstance(mel, dict):
+            preset = {k: v for k, v in mel.items() if k != "preset"}
+            mel = MelScale.preset(str(mel.get("preset", "specvqgan"))).changed(**preset)
+        scale = mel.model_dump()
+        shared = {**values, "mel": scale}
+        shared["codec"] = _with_mel(values.get("codec", {}), scale)
+        shared["vocoder"] = _with_mel(values.get("vocoder", {"kind": "griffin_lim"}), scale)
+        return shared
+
+    @classmethod
+    def read(cls, name: str, changes: list[str] | None = None) -> Self:
+        """A recipe by name or path, with `key=value` changes. Raises UserError for what it does not know."""
+        return cls.parse(merge(read_toml(recipe_path(name)), parse_changes(changes or [])))
+
+    def write(self, path: Path) -> None:
+        """Write it whole, every option named."""
+        with atomic(path) as temporary:
+            temporary.write_text(to_toml(self.plain()), encoding="utf-8")
+
+
+def _with_mel(part: Any, scale: dict[str, Any]) -> Any:
+    plain = part.model_dump() if isinstance(part, Config) else part
+    if not isinstance(plain, dict):
+        return plain
+    given = plain.get("mel", scale)
+    if MelScale.parse(given) != MelScale.parse(scale):
+        raise ValueError(f"a part has another mel scale than the recipe ({given}): set it under [mel] alone")
+    return {**plain, "mel": scale}

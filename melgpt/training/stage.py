@@ -1,0 +1,150 @@
+"""One training stage under Lightning: resume, best and last checkpoint, and errors in words."""
+
+import json
+import logging
+import math
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from melgpt.errors import UserError
+from melgpt.paths import atomic
+from melgpt.progress import say
+from melgpt.runtime import choose_device, lightning_precision
+from melgpt.training.callbacks import Averaging, StepSeed, ShowProgress
+from melgpt.training.data import EpochData
+from melgpt.training.errors import DivergedError
+from melgpt.training.recipe import RuntimeConfig
+from melgpt.training.settings import StageTraining
+
+STAMP = "stage.json"
+LAST = "last.ckpt"
+BEST = "best.ckpt"
+
+
+def epochs(settings: StageTraining) -> tuple[int, int]:
+    """Number of epochs of a stage and steps of each; an epoch is the stretch between two validations."""
+    number = max(1, round(settings.steps / settings.validate_every))
+    return number, math.ceil(settings.steps / number)
+
+
+class Stage:
+    """A stage with its folder: checkpoints, TensorBoard files and the stamp of what it is made from."""
+
+    def __init__(self, name: str, folder: Path, made_from: dict[str, Any]) -> None:
+        """made_from: plain values that decide the result; a run made from others is moved aside."""
+        self.name, self.folder = name, folder
+        stamp = json.dumps(made_from, sort_keys=True, ensure_ascii=False)
+        if folder.exists() and not _has_stamp(folder, stamp):
+            _move_aside(folder, name)
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic(folder / STAMP) as temporary:
+            temporary.write_text(stamp, encoding="utf-8")
+
+    def train(
+        self,
+        task: Any,
+        data: EpochData,
+        *,
+        settings: StageTraining,
+        runtime: RuntimeConfig,
+        monitor: str,
+        callbacks: list[Callback],
+    ) -> None:
+        """Train a task, or go on from its last checkpoint. The averaged weights end up in `task.part`.
+
+        Raises UserError when training diverges and KeyboardInterrupt when the user stops it.
+        """
+        number, _ = epochs(settings)
+        trainer = self._trainer(settings, runtime, monitor, callbacks)
+        last = self.folder / LAST
+        if last.is_file():
+            say(f"{self.name}: going on from {last}")
+        try:
+            with warnings.catch_warnings():
+                # The batches are cheap crops of mapped files: more workers would only cost memory.
+                warnings.filterwarnings("ignore", ".*does not have many workers.*")
+                warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+                # The folder exists because the stamp was written into it.
+                warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+                warnings.filterwarnings("ignore", ".*LeafSpec.*")
+                trainer.fit(task, datamodule=data, ckpt_path=last if last.is_file() else None)
+        except DivergedError as error:
+            raise UserError(self._advice(error)) from None
+        except SystemExit:
+            # Lightning turns Ctrl-C into exit(1) after its own tidying up.
+            raise KeyboardInterrupt from None
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+
+    def load_best(self, task: lightning.LightningModule) -> None:
+        """Put the weights of the best validation into the task."""
+        saved = torch.load(self.folder / BEST, map_location="cpu", weights_only=True)
+        task.load_state_dict(saved["state_dict"], strict=True)
+
+    def _trainer(
+        self, settings: StageTraining, runtime: RuntimeConfig, monitor: str, callbacks: list[Callback]
+    ) -> lightning.Trainer:
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+        logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+        number, length = epochs(settings)
+        device = choose_device(runtime.device)
+        checkpoints = ModelCheckpoint(
+            dirpath=self.folder,
+            filename=BEST.removesuffix(".ckpt"),
+            monitor=monitor,
+            save_last=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+        return lightning.Trainer(
+            max_epochs=number,
+            accelerator={"cuda": "gpu"}.get(device.type, device.type),
+            devices=1,
+            precision=lightning_precision(device, runtime.precision),
+            logger=TensorBoardLogger(self.folder, name="", version=""),
+            callbacks=[
+                StepSeed(settings.seed),
+                Averaging(settings.average),
+                ShowProgress(self.name, number * length, monitor),
+                checkpoints,
+                *callbacks,
+            ],
+            reload_dataloaders_every_n_epochs=1,
+            num_sanity_val_steps=0,
+            log_every_n_steps=10,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+
+    def _advice(self, error: DivergedError) -> str:
+        last = self.folder / LAST
+        good = f"the last good checkpoint is {last}" if last.is_file() else "there is no checkpoint yet"
+        return (
+            f"{error}; {good}. Lower train.{self.name}.learning_rate (a changed recipe starts the stage anew) "
+            "or look for broken clips in audit.csv"
+        )
+
+
+def early_stopping(monitor: str, patience: int) -> EarlyStopping:
+    """Stop after so many validations without a better result."""
+    return EarlyStopping(monitor=monitor, patience=patience, mode="min")
+
+
+def _has_stamp(folder: Path, stamp: str) -> bool:
+    file = folder / STAMP
+    return file.is_file() and file.read_text(encoding="utf-8") == stamp
+
+
+def _move_aside(folder: Path, name: str) -> None:
+    """Keep the newest earlier run beside the new one; nothing that took hours goes unasked."""
+    aside = folder.with_name(f"{folder.name}.before")
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    say(f"{name}: trained before with other data or options; that run is kept in {aside}")

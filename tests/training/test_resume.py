@@ -1,0 +1,60 @@
+"""A run that was stopped and killed ends with the very weights of an undisturbed one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from conftest import MICRO, melgpt
+
+
+def _start(corpus: Path, out: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "melgpt", "fit", str(corpus), "--out", str(out), "--recipe", str(MICRO)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def _interrupt_when(process: subprocess.Popen[str], there: Callable[[], bool], how: signal.Signals) -> str:
+    """Send a signal as soon as a condition holds; returns what the process said."""
+    while not there() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(how)
+    _, said = process.communicate()
+    return said
+
+
+def test_ctrl_c_and_a_kill_change_nothing(corpus: Path, trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "disturbed"
+
+    process = _start(corpus, out)
+    said = _interrupt_when(process, (out / "training/codec/last.ckpt").exists, signal.SIGINT)
+    assert process.returncode == 2, said
+    assert said.strip().splitlines()[-1].startswith("melgpt: stopped")
+    assert "Traceback" not in said
+    assert not (out / "codec.safetensors").exists(), "the run was over before it could be stopped"
+
+    process = _start(corpus, out)
+    _interrupt_when(process, (out / "training/prior/last.ckpt").exists, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / "prior.safetensors").exists(), "the run was over before it could be killed"
+
+    done = melgpt("fit", corpus, "--out", out, "--recipe", MICRO)
+    assert done.returncode == 0, done.stderr
+    assert "codec: already trained" in done.stderr
+    assert "prior: going on from" in done.stderr
+    for part in ("codec", "prior", "vocoder"):
+        assert (out / f"{part}.safetensors").read_bytes() == (trained / f"{part}.safetensors").read_bytes()
+
+
+def test_a_finished_run_is_not_repeated(corpus: Path, trained: Path) -> None:
+    files = sorted(trained.glob("*.safetensors"))
+    before = [file.stat().st_mtime_ns for file in files]
+    done = melgpt("fit", corpus, "--out", trained, "--recipe", MICRO)
+    assert done.returncode == 0, done.stderr
+    assert [file.stat().st_mtime_ns for file in files] == before
