@@ -48,8 +48,8 @@ def read(path: Path | str, rate: int | None = None) -> Audio:
         raise AudioError(f"{path}: the file is empty")
     try:
         mono, file_rate, promised = _decode_soundfile(path)
-    except soundfile.LibsndfileError as reason:
-        mono, file_rate, promised = _decode_av(path, reason.error_string)
+    except soundfile.LibsndfileError:
+        mono, file_rate, promised = _decode_av(path)
     if len(mono) == 0:
         raise AudioError(f"{path}: no sound could be decoded")
     decoded_seconds = len(mono) / file_rate
@@ -145,7 +145,7 @@ def _last_page_cut(path: Path) -> bool:
     return len(sizes) < page[26] or len(page) < 27 + len(sizes) + sum(sizes)
 
 
-def _decode_av(path: Path, earlier: str) -> tuple[Samples, int, float | None]:
+def _decode_av(path: Path) -> tuple[Samples, int, float | None]:
     """The same of the first sound stream of anything that FFmpeg's libraries read."""
     import av
 
@@ -165,7 +165,7 @@ def _decode_av(path: Path, earlier: str) -> tuple[Samples, int, float | None]:
         if isinstance(reason, AudioError):
             raise
         words = getattr(reason, "strerror", None) or str(reason)  # without the path, which stands in front
-        raise AudioError(f"{path}: not a readable sound file ({earlier.rstrip('.')}; {words})") from None
+        raise AudioError(f"{path}: not a readable sound file ({words})") from None
     samples = np.concatenate(blocks, dtype=np.float32) if blocks else np.zeros(0, np.float32)
     return samples, rate, promised
 

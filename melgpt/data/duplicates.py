@@ -66,7 +66,7 @@ def candidates(signatures: Array, files: NDArray[np.int64]) -> Iterator[NDArray[
     neighbours = min(NEIGHBOURS + 1, len(signatures))
     for start in range(0, len(signatures), CHUNK):
         rows = np.arange(start, min(start + CHUNK, len(signatures)))
-        _, found = tree.query(signatures[rows], k=neighbours, distance_upper_bound=RADIUS)
+        _, found = tree.query(signatures[rows], k=neighbours, distance_upper_bound=RADIUS, workers=-1)
         found = found.reshape(len(rows), -1)
         inside = np.append(files, -1)  # the tree answers "none" with the number of clips
         good = (found < len(signatures)) & (inside[found] != files[rows][:, None])
