@@ -33,8 +33,8 @@ class CodecConfig(KindConfig):
     def _check(self) -> Self:
         if self.mel.n_mels % self.network.token_size[0]:
             raise ValueError(
-                f"{self.mel.n_mels} mel bands do not divide into tokens of {self.network.token_size[0]} bands: "
-                "change network.strides or network.stem_stride"
+                f"{self.mel.n_mels} mel bands do not divide into tokens of {self.network.token_size[0]} "
+                "bands: change network.strides or network.stem_stride"
             )
         return self
 

@@ -15,10 +15,12 @@ class DecoderLevel(nn.Module):
         inputs, outputs = config.width(min(level + 1, config.levels - 1)), config.width(level)
         attend = level in config.attention_levels
         self.blocks = nn.ModuleList(
-            ResidualBlock(inputs if i == 0 else outputs, outputs, config.dropout)
+            ResidualBlock(inputs if i == 0 else outputs, outputs, config.dropout, config.narrowest_group)
             for i in range(config.residual_blocks + 1)
         )
-        self.attentions = nn.ModuleList(SelfAttention(outputs) for _ in self.blocks if attend)
+        self.attentions = nn.ModuleList(
+            SelfAttention(outputs, config.narrowest_group) for _ in self.blocks if attend
+        )
         self.upsample = Upsample(outputs, config.strides[level - 1]) if level > 0 else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,11 +39,11 @@ class Decoder(nn.Module):
         deepest = config.width(config.levels - 1)
         self.stem_stride = config.stem_stride
         self.conv_in = nn.Conv2d(config.latent, deepest, 3, padding=1)
-        self.middle = middle(deepest, config.dropout, config.middle_attention)
+        self.middle = middle(deepest, config.dropout, config.middle_attention, config.narrowest_group)
         self.levels = nn.Sequential(
             *(DecoderLevel(config, level) for level in reversed(range(config.levels)))
         )
-        self.norm_out = group_norm(config.width(0))
+        self.norm_out = group_norm(config.width(0), config.narrowest_group)
         self.conv_out = nn.Conv2d(
             config.width(0), config.stem_stride[0] * config.stem_stride[1], 3, padding=1
         )

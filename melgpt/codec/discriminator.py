@@ -1,5 +1,6 @@
 """PatchGAN on mel spectrograms (Isola et al. 2017, https://arxiv.org/abs/1611.07004)."""
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from melgpt.config import Config
@@ -8,9 +9,9 @@ from melgpt.config import Config
 class DiscriminatorConfig(Config):
     """Sizes of the discriminator; the defaults are the seed's."""
 
-    channels: int = 64
+    channels: int = Field(64, ge=1)
     """Channels of the first layer; they double a layer, up to eightfold."""
-    layers: int = 3
+    layers: int = Field(3, ge=1)
     """Number of stride-2 layers."""
 
 

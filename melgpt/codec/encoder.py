@@ -15,10 +15,12 @@ class EncoderLevel(nn.Module):
         inputs, outputs = config.width(level - 1), config.width(level)
         attend = level in config.attention_levels
         self.blocks = nn.ModuleList(
-            ResidualBlock(inputs if i == 0 else outputs, outputs, config.dropout)
+            ResidualBlock(inputs if i == 0 else outputs, outputs, config.dropout, config.narrowest_group)
             for i in range(config.residual_blocks)
         )
-        self.attentions = nn.ModuleList(SelfAttention(outputs) for _ in self.blocks if attend)
+        self.attentions = nn.ModuleList(
+            SelfAttention(outputs, config.narrowest_group) for _ in self.blocks if attend
+        )
         last = level == config.levels - 1
         self.downsample = nn.Identity() if last else Downsample(outputs, config.strides[level])
 
@@ -38,8 +40,8 @@ class Encoder(nn.Module):
         deepest = config.width(config.levels - 1)
         self.conv_in = stem(config.channels, config.stem_stride)
         self.levels = nn.Sequential(*(EncoderLevel(config, level) for level in range(config.levels)))
-        self.middle = middle(deepest, config.dropout, config.middle_attention)
-        self.norm_out = group_norm(deepest)
+        self.middle = middle(deepest, config.dropout, config.middle_attention, config.narrowest_group)
+        self.norm_out = group_norm(deepest, config.narrowest_group)
         self.conv_out = nn.Conv2d(deepest, config.latent, 3, padding=1)
 
     def forward(self, values: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ Guidance: Ho and Salimans 2022, https://arxiv.org/abs/2207.12598.
 """
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from melgpt.config import KindConfig
@@ -14,7 +15,7 @@ class ClassLabelConfig(KindConfig):
 
     kind: str = "class_label"
     """Registered name of the conditioning."""
-    drop: float = 0.1
+    drop: float = Field(0.1, ge=0, le=1)
     """Share of the training clips whose class is hidden, so that guidance works."""
 
 

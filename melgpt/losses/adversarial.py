@@ -1,4 +1,4 @@
-"""Hinge GAN losses and the adaptive weight (Esser et al. 2021, https://arxiv.org/abs/2012.09841, section 3.1)."""
+"""Hinge GAN losses and the adaptive weight (Esser et al. 2021, https://arxiv.org/abs/2012.09841)."""
 
 import torch
 from torch import Tensor

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 Stride = tuple[int, int]
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
-    """32 groups as the originals; fewer in networks too narrow for two channels a group."""
+def group_norm(channels: int, narrowest: int = 2) -> nn.GroupNorm:
+    """32 groups as the originals; fewer where a group would have less than `narrowest` channels."""
     groups = 32
-    while groups > 1 and (channels % groups or channels < 2 * groups):
+    while groups > 1 and (channels % groups or channels < narrowest * groups):
         groups //= 2
     return nn.GroupNorm(groups, channels, eps=1e-6)
 
@@ -22,11 +22,11 @@ def group_norm(channels: int) -> nn.GroupNorm:
 class ResidualBlock(nn.Module):
     """norm, SiLU, 3x3, norm, SiLU, dropout, 3x3, plus the input (through a 1x1 where the channels change)."""
 
-    def __init__(self, inputs: int, outputs: int, dropout: float = 0.0) -> None:
+    def __init__(self, inputs: int, outputs: int, dropout: float = 0.0, narrowest: int = 2) -> None:
         super().__init__()
-        self.norm1 = group_norm(inputs)
+        self.norm1 = group_norm(inputs, narrowest)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.norm2 = group_norm(outputs)
+        self.norm2 = group_norm(outputs, narrowest)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
@@ -40,9 +40,9 @@ class ResidualBlock(nn.Module):
 class SelfAttention(nn.Module):
     """One head over all positions of the map, added to the input."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, narrowest: int = 2) -> None:
         super().__init__()
-        self.norm = group_norm(channels)
+        self.norm = group_norm(channels, narrowest)
         self.query = nn.Conv2d(channels, channels, 1)
         self.key = nn.Conv2d(channels, channels, 1)
         self.value = nn.Conv2d(channels, channels, 1)
@@ -80,28 +80,27 @@ class Upsample(nn.Module):
         return self.conv(F.interpolate(x, scale_factor=tuple(map(float, self.stride)), mode="nearest"))
 
 
-def middle(channels: int, dropout: float, attention: bool) -> nn.Sequential:
+def middle(channels: int, dropout: float, attention: bool, narrowest: int = 2) -> nn.Sequential:
     """The stage at the lowest resolution of both halves: block, attention, block."""
-    centre = SelfAttention(channels) if attention else nn.Identity()
-    return nn.Sequential(
-        ResidualBlock(channels, channels, dropout), centre, ResidualBlock(channels, channels, dropout)
-    )
+    centre = SelfAttention(channels, narrowest) if attention else nn.Identity()
+    first, last = (ResidualBlock(channels, channels, dropout, narrowest) for _ in range(2))
+    return nn.Sequential(first, centre, last)
 
 
 def fold_out(x: Tensor, stride: Stride) -> Tensor:
-    """Channels to space: [B, C * f * t, F, N] → [B, C, F * f, N * t], the inverse of a strided first layer."""
+    """Channels to space: [B, C * f * t, F, N] → [B, C, F * f, N * t], undoing a strided first layer."""
     if stride == (1, 1):
         return x
     return rearrange(x, "b (c f t) h w -> b c (h f) (w t)", f=stride[0], t=stride[1])
 
 
 def stem(channels: int, stride: Stride) -> nn.Conv2d:
-    """First layer: 3x3, or with a stride s on an axis a kernel of 2 s that halves it s-fold exactly."""
+    """First layer: 3x3, or with a stride s on an axis a kernel of 2 s, which makes n * s positions n."""
     kernel = tuple(3 if s == 1 else 2 * s for s in stride)
-    padding = tuple(1 if s == 1 else s // 2 for s in stride)
+    padding = tuple((s + 1) // 2 for s in stride)
     return nn.Conv2d(1, channels, (kernel[0], kernel[1]), stride=stride, padding=(padding[0], padding[1]))
 
 
 def channels_last(module: nn.Module) -> nn.Module:
     """Weights in the layout that CPUs and tensor cores prefer for 2-D convolutions."""
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

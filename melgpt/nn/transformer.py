@@ -1,4 +1,4 @@
-"""Transformer blocks: the seed's (LayerNorm, GELU, biases) and modern ones (RMSNorm, rotary, SwiGLU, QK-norm).
+"""Transformer blocks: the seed's (LayerNorm, GELU, biases), modern ones (RMSNorm, rotary, SwiGLU, QK-norm).
 
 Sources: minGPT's block as in SpecVQGAN; RMSNorm https://arxiv.org/abs/1910.07467; rotary positions
 https://arxiv.org/abs/2104.09864; SwiGLU https://arxiv.org/abs/2002.05202; QK-norm https://arxiv.org/abs/2010.04245.
@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 import torch
 from einops import rearrange
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,13 +19,13 @@ from melgpt.config import Config
 class BlockConfig(Config):
     """Shape of a stack of blocks. The defaults are modern; see `seed()` for the originals' choice."""
 
-    layers: int = 6
+    layers: int = Field(6, ge=1)
     """Number of blocks."""
-    width: int = 256
+    width: int = Field(256, ge=1)
     """Length C of a position's vector."""
-    heads: int = 4
+    heads: int = Field(4, ge=1)
     """Attention heads; width must divide by them."""
-    dropout: float = 0.1
+    dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout of embeddings, attention weights and block outputs."""
     norm: Literal["rms", "layer"] = "rms"
     """Normalisation before attention and before the feed-forward part."""
@@ -59,7 +59,7 @@ class BlockConfig(Config):
 
 @dataclass
 class LayerCache:
-    """Keys and values [B, heads, room, C / heads] of the positions that one layer has seen; written in place."""
+    """Keys and values [B, heads, room, C / heads] of the positions a layer has seen; written in place."""
 
     keys: Tensor
     values: Tensor

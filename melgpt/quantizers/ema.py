@@ -7,6 +7,7 @@ Dhariwal et al. 2020, https://arxiv.org/abs/2005.00341.
 
 import torch
 from einops import rearrange
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,17 +22,17 @@ class EMAConfig(KindConfig):
 
     kind: str = "ema"
     """Registered name of the quantizer."""
-    codes: int = 512
+    codes: int = Field(512, ge=1)
     """Size K of the codebook."""
-    dim: int = 8
+    dim: int = Field(8, ge=1)
     """Length D of a code, small on purpose: nearest neighbours mean something there."""
-    decay: float = 0.99
+    decay: float = Field(0.99, ge=0, lt=1)
     """Share of the old average that a step keeps."""
-    commitment: float = 0.25
+    commitment: float = Field(0.25, ge=0)
     """Weight of the term that pulls the encoder to its code."""
-    dead_below: float = 0.05
+    dead_below: float = Field(0.05, ge=0)
     """A code whose average count a batch falls below this is moved to an output of the encoder."""
-    kmeans_steps: int = 10
+    kmeans_steps: int = Field(10, ge=0)
     """Rounds of k-means on the first training batch."""
 
 
@@ -67,7 +68,9 @@ class EMAQuantizer(nn.Module):
         flat = rearrange(unit, "b d h w -> (b h w) d")
         if self.training and not self.started:
             self._start(flat.detach())
-        codes = rearrange(_nearest(flat, self.codebook), "(b h w) -> b h w", b=z.shape[0], h=z.shape[2])
+        codes = rearrange(
+            _nearest(flat, self._unit_codebook()), "(b h w) -> b h w", b=z.shape[0], h=z.shape[2]
+        )
         nearest = self.lookup(codes)
         if self.training:
             self._follow(flat.detach(), codes.flatten())
@@ -77,7 +80,11 @@ class EMAQuantizer(nn.Module):
 
     def lookup(self, codes: Tensor) -> Tensor:
         """codes [B, H, W] → their unit vectors [B, D, H, W]."""
-        return rearrange(self.codebook[codes], "b h w d -> b d h w")
+        return rearrange(self._unit_codebook()[codes], "b h w d -> b d h w")
+
+    def _unit_codebook(self) -> Tensor:
+        """The codes at length 1, which averaging the weights over steps does not keep."""
+        return F.normalize(self.codebook, dim=1)
 
     @torch.no_grad()
     def _start(self, flat: Tensor) -> None:

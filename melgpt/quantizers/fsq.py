@@ -1,4 +1,4 @@
-"""Finite scalar quantization (Mentzer et al. 2023, https://arxiv.org/abs/2309.15505): no codebook to collapse."""
+"""Finite scalar quantization: no codebook to collapse (Mentzer et al. 2023, https://arxiv.org/abs/2309.15505)."""
 
 import math
 from typing import Self
@@ -13,6 +13,9 @@ from melgpt.quantizers.straight_through import straight_through
 from melgpt.quantizers.usage import batch_metrics
 from melgpt.types import Quantized
 
+MOST_LEVELS = 256
+"""Beyond about 1000 the margin of the squashing would swallow the outermost level."""
+
 
 class FSQConfig(KindConfig):
     """A grid of rounded numbers instead of learnt codes."""
@@ -24,13 +27,13 @@ class FSQConfig(KindConfig):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not self.levels or min(self.levels) < 2:
-            raise ValueError(f"each level must be at least 2, not {self.levels}")
+        if not self.levels or min(self.levels) < 2 or max(self.levels) > MOST_LEVELS:
+            raise ValueError(f"each level must lie in 2..{MOST_LEVELS}, not {self.levels}")
         return self
 
 
 class FiniteScalarQuantizer(nn.Module):
-    """Each dimension is squashed and rounded to one of its levels; a code is the mixed-radix number of them."""
+    """Each dimension is squashed and rounded to one of its levels; a code is their mixed-radix number."""
 
     Config = FSQConfig
     levels: Tensor
@@ -68,8 +71,11 @@ class FiniteScalarQuantizer(nn.Module):
         return rearrange((digits - half) / half, "b h w d -> b d h w").float()
 
     def _bound(self, z: Tensor) -> Tensor:
-        """Squash each dimension so that rounding gives exactly its number of levels (shifted where even)."""
+        """Squash each dimension so that rounding gives exactly its number of levels (shifted where even).
+
+        The shift puts z = 0 onto a level; with two levels alone it would have to be infinite.
+        """
         half_width = (self.levels - 1) * (1 - 1e-3) / 2
         offset = torch.where(self.levels % 2 == 0, 0.5, 0.0)
-        shift = torch.atanh(offset / half_width)
+        shift = torch.where(self.levels == 2, 0.0, torch.atanh(offset / half_width.clamp(min=1)))
         return torch.tanh(z + shift) * half_width - offset

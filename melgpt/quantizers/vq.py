@@ -1,6 +1,7 @@
 """Vector quantizer as in the originals (van den Oord et al. 2017, https://arxiv.org/abs/1711.00937)."""
 
 from einops import rearrange
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,11 +16,11 @@ class VQConfig(KindConfig):
 
     kind: str = "vq"
     """Registered name of the quantizer."""
-    codes: int = 128
+    codes: int = Field(128, ge=1)
     """Size K of the codebook."""
-    dim: int = 256
+    dim: int = Field(256, ge=1)
     """Length D of a code."""
-    commitment: float = 0.25
+    commitment: float = Field(0.25, ge=0)
     """Weight of the term that pulls the encoder to its code."""
 
 
