@@ -1,0 +1,130 @@
+"""What a user can get wrong: one clear line, exit code 2, nothing lost."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import MICRO, melgpt
+
+
+def _fails(words: str, *arguments: object) -> str:
+    done = melgpt(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("melgpt: ")
+    assert words in last, last
+    return last
+
+
+def _tone(path: Path, seconds: float = 0.5) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    time = np.arange(int(22050 * seconds)) / 22050
+    soundfile.write(path, 0.3 * np.sin(440 * 2 * np.pi * time), 22050)
+    return path
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "sounds").mkdir()
+    _fails("no sound", "fit", tmp_path / "sounds", "--out", tmp_path / "run", "--recipe", MICRO)
+    assert not (tmp_path / "run" / "codec.safetensors").exists()
+
+
+def test_no_readable_file(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / "sounds" / "dog").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sounds" / "dog" / f"{name}.wav").write_text("no sound at all")
+    _fails("a.wav", "fit", tmp_path / "sounds", "--out", tmp_path / "run", "--recipe", MICRO)
+
+
+def test_one_class_with_one_clip(tmp_path: Path) -> None:
+    _tone(tmp_path / "sounds" / "dog" / "a.wav")
+    _fails("at least 2 are needed", "fit", tmp_path / "sounds", "--out", tmp_path / "run", "--recipe", MICRO)
+
+
+def test_an_unknown_label_names_the_nearest(trained: Path, tmp_path: Path) -> None:
+    _fails("did you mean 'hammer'", "generate", trained, "--label", "hamer", "--out", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--seconds", 60, "seconds must lie"),
+        ("--seconds", -1, "seconds must lie"),
+        ("-n", 0, "-n must be at least 1"),
+        ("--temperature", -1, "temperature"),
+        ("--top-p", 2, "top_p"),
+        ("--seed", "x", "--seed"),
+    ],
+)
+def test_an_impossible_option(trained: Path, tmp_path: Path, option: str, value: object, words: str) -> None:
+    _fails(words, "generate", trained, "--label", "dog", option, value, "--out", tmp_path)
+
+
+def test_a_missing_part(trained: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(trained, tmp_path / "model", ignore=shutil.ignore_patterns("data", "training"))
+    (broken / "vocoder.safetensors").unlink()
+    _fails("vocoder.safetensors is missing", "generate", broken, "--out", tmp_path / "new")
+
+
+def test_a_foreign_part(trained: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(trained, tmp_path / "model", ignore=shutil.ignore_patterns("data", "training"))
+    shutil.copy(broken / "codec.safetensors", broken / "vocoder.safetensors")
+    _fails("holds a codec, a vocoder was expected", "generate", broken, "--out", tmp_path / "new")
+
+
+def test_a_prior_of_another_codec(trained: Path, tmp_path: Path) -> None:
+    from melgpt import checkpoint
+
+    broken = shutil.copytree(trained, tmp_path / "model", ignore=shutil.ignore_patterns("data", "training"))
+    codec = checkpoint.load(broken / "codec.safetensors")
+    codec.quantizer.codebook.neg_()
+    checkpoint.save(codec, broken / "codec.safetensors")
+    _fails("was trained on codec", "generate", broken, "--out", tmp_path / "new")
+
+
+def test_a_truncated_part(trained: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(trained, tmp_path / "model", ignore=shutil.ignore_patterns("data", "training"))
+    whole = (broken / "codec.safetensors").read_bytes()
+    (broken / "codec.safetensors").write_bytes(whole[: len(whole) // 2])
+    _fails("damaged", "encode", broken, _tone(tmp_path / "a.wav"), tmp_path / "a.npz")
+
+
+def test_a_sound_that_is_none(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"")
+    _fails("empty", "encode", trained, tmp_path / "a.wav", tmp_path / "a.npz")
+    _fails("no such sound file", "encode", trained, tmp_path / "b.wav", tmp_path / "a.npz")
+    _fails(".npz", "encode", trained, _tone(tmp_path / "c.wav"), tmp_path / "c.codes")
+
+
+def test_a_truncated_sound(trained: Path, tmp_path: Path) -> None:
+    whole = _tone(tmp_path / "whole.wav", 2.0).read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    _fails("truncated", "encode", trained, tmp_path / "cut.wav", tmp_path / "a.npz")
+
+
+def test_codes_that_are_none(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(b"PK no codes")
+    _fails("not a codes file", "decode", trained, tmp_path / "a.npz", tmp_path / "a.wav")
+    _fails("no such codes file", "decode", trained, tmp_path / "b.npz", tmp_path / "a.wav")
+
+
+def test_a_full_disk(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    import errno
+
+    from melgpt import cli
+    from melgpt.audio import io
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(io.soundfile, "write", full)
+    code = cli.main(["generate", str(trained), "--label", "dog", "--out", str(tmp_path)])
+    assert code == 2
+    assert "the disk is full" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [], "nothing half-written stays behind"

@@ -1,0 +1,146 @@
+"""The commands as a user runs them, on a model folder that `fit` wrote."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import melgpt as command
+
+import melgpt
+from melgpt.audio.io import read
+from melgpt.errors import UserError
+from melgpt.pipeline import SoundModel
+
+LABELS = ("baby", "cough", "dog", "drum", "fireworks", "gun", "hammer", "sneeze")
+
+
+@pytest.fixture(scope="module")
+def model(trained: Path) -> SoundModel:
+    return melgpt.load(trained)
+
+
+def test_fit_writes_a_whole_model_folder(trained: Path) -> None:
+    written = {path.name for path in trained.iterdir()}
+    parts = {"codec.safetensors", "prior.safetensors", "vocoder.safetensors"}
+    assert parts | {"recipe.toml", "README.md", "figures.json", "data", "training"} <= written
+    figures = json.loads((trained / "figures.json").read_text())
+    assert 0 < figures["codec"]["mel_l1"] < 1
+    assert set(figures["seconds"]) == {"prepare", "train codec", "encode", "train prior"}
+    assert "validation mel L1" in (trained / "README.md").read_text()
+
+
+def test_the_board_has_scalars_pictures_and_sound(trained: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(trained / "training/codec"))
+    board.Reload()
+    tags = board.Tags()
+    wanted = {"train/l1", "train/quantizer_loss", "train/discriminator_loss", "train/generator_loss"}
+    wanted |= {
+        "train/perplexity",
+        "train/use",
+        "val/l1",
+        "val/perplexity",
+        "val/codes_used",
+        "val/dead_codes",
+    }
+    assert wanted <= set(tags["scalars"])
+    assert {"clip 0/original", "clip 0/reconstruction"} <= set(tags["images"]) & set(tags["audio"])
+
+
+def test_generate_writes_sound_picture_and_how(trained: Path, tmp_path: Path) -> None:
+    done = command(
+        "generate",
+        trained,
+        "--label",
+        "dog",
+        "-n",
+        2,
+        "--seconds",
+        0.5,
+        "--seed",
+        3,
+        "--top-k",
+        5,
+        "--out",
+        tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    names = [f"dog_seed3_{i:03d}" for i in range(2)]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        f"{n}.{s}" for n in names for s in ("json", "png", "wav")
+    )
+    assert done.stdout.split() == [str(tmp_path / f"{n}.wav") for n in names]
+    info = soundfile.info(tmp_path / f"{names[0]}.wav")
+    assert (info.samplerate, info.frames, info.channels) == (22050, 11025, 1)
+    how = json.loads((tmp_path / f"{names[1]}.json").read_text())
+    assert how["label"] == "dog"
+    assert (how["seed"], how["index"], how["sampling"]["top_k"]) == (3, 1, 5)
+    assert how["model"]["codec"] == melgpt.checkpoint.describe(trained / "codec.safetensors").fingerprint
+
+
+def test_without_a_label_every_class_is_made(trained: Path, tmp_path: Path) -> None:
+    assert command("generate", trained, "--out", tmp_path).returncode == 0
+    assert {p.name.split("_")[0] for p in tmp_path.glob("*.wav")} == set(LABELS)
+
+
+def test_the_same_seed_gives_the_same_bytes(trained: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        command(
+            "generate",
+            trained,
+            "--label",
+            "gun",
+            "-n",
+            2,
+            "--seed",
+            5,
+            "--guidance",
+            2,
+            "--out",
+            tmp_path / name,
+        )
+    for first in sorted((tmp_path / "a").iterdir()):
+        assert first.read_bytes() == (tmp_path / "b" / first.name).read_bytes()
+
+
+def test_a_clip_does_not_depend_on_how_many_are_made(model: SoundModel) -> None:
+    one, three = (model.generate(label="dog", n=n, seed=7, seconds=0.9) for n in (1, 3))
+    assert torch.equal(one[0].codes.grid, three[0].codes.grid)
+    assert torch.allclose(one[0].audio.samples, three[0].audio.samples, atol=1e-3)
+    assert not torch.equal(three[0].codes.grid, three[1].codes.grid)
+
+
+def test_a_sound_may_end_by_itself(model: SoundModel) -> None:
+    lengths = {s.audio.samples.shape[-1] for s in model.generate(label="dog", n=12, seed=1)}
+    assert max(lengths) <= round(model.max_seconds * 22050) + 256
+    assert len(lengths) > 1
+
+
+def test_codes_go_to_a_file_and_back(trained: Path, model: SoundModel, corpus: Path, tmp_path: Path) -> None:
+    source = corpus / "drum" / "drum_0001.wav"
+    assert command("encode", trained, source, tmp_path / "d.npz").returncode == 0
+    assert command("decode", trained, tmp_path / "d.npz", tmp_path / "d.wav").returncode == 0
+    direct = model.reconstruct(read(source))
+    decoded = read(tmp_path / "d.wav")
+    assert np.allclose(decoded.samples, direct.samples.clamp(-1, 1), atol=1e-3)
+    assert abs(decoded.seconds - read(source).seconds) < 0.05
+
+
+def test_reconstruct_writes_a_sound_or_a_folder(trained: Path, corpus: Path, tmp_path: Path) -> None:
+    source = corpus / "drum" / "drum_0001.wav"
+    assert command("reconstruct", trained, source, tmp_path / "d.flac").returncode == 0
+    assert command("reconstruct", trained, source, tmp_path / "both").returncode == 0
+    assert (tmp_path / "d.flac").is_file()
+    assert {p.suffix for p in (tmp_path / "both").iterdir()} == {".wav", ".png"}
+
+
+def test_codes_of_another_codec_are_refused(model: SoundModel) -> None:
+    foreign = melgpt.Codes(
+        torch.zeros(1, model.codec.config.rows, 2, dtype=torch.int64), 16, "0123456789abcdef"
+    )
+    with pytest.raises(UserError, match="0123456789abcdef"):
+        model.decode(foreign)
