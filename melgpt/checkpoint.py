@@ -1,7 +1,7 @@
 """Self-describing model files: safetensors with kind, config, parents and format version as JSON metadata.
 
-A part is a network with `.config` (its KindConfig) and `.family`; codec, prior and vocoder are parts. Loading is
-strict. Nothing is pickled. Format, see docs/formats.md:
+A part is a network with `.config` (its KindConfig) and `.family`; codec, prior and vocoder are parts.
+Loading is strict. Nothing is pickled. Format, see docs/formats.md:
 `{"format": 1, "family": …, "config": {…}, "parents": {family: fingerprint}, "fingerprint": …, "notes": {…}}`.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from melgpt import registry
@@ -45,7 +46,7 @@ def fingerprint(part: nn.Module) -> str:
 def save(
     part: nn.Module, path: Path, *, parents: dict[str, str] | None = None, notes: dict[str, Any] | None = None
 ) -> str:
-    """Write a part, whole or not at all; returns its fingerprint. `parents`: what it was trained on top of."""
+    """Write a part, whole or not at all; returns its fingerprint. parents: what it was trained on top of."""
     from safetensors.torch import save_file
 
     mark = fingerprint(part)
@@ -76,33 +77,47 @@ def describe(path: Path) -> Description:
         raise UserError(f"{path} is damaged or not a safetensors file: {error}") from None
     if text is None:
         raise UserError(f"{path} was not written by melgpt: it carries no description of its kind and config")
-    values = json.loads(text)
-    if values.get("format") != FORMAT:
-        raise UserError(f"{path} has format {values.get('format')}, this version reads format {FORMAT}")
-    return Description(
-        family=values["family"],
-        config=values["config"],
-        fingerprint=values["fingerprint"],
-        parents=values["parents"],
-        notes=values["notes"],
-    )
+    return _read_description(path, text)
+
+
+def _read_description(path: Path, text: str) -> Description:
+    try:
+        values = json.loads(text)
+        written = values.pop("format")
+        if written != FORMAT:
+            raise UserError(f"{path} has format {written}, this version reads format {FORMAT}")
+        return Description(**values)
+    except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{path} carries a damaged description of its kind and config: {error}") from None
 
 
 def load(path: Path, family: str | None = None) -> Any:
-    """The part in a file, in evaluation mode on the CPU. Raises UserError if it is not of the given family."""
+    """The part in a file, in evaluation mode on the CPU. Raises UserError if it is of another family."""
     from safetensors.torch import load_file
 
     path = Path(path)
     description = describe(path)
     if family is not None and description.family != family:
         raise UserError(f"{path} holds a {description.family}, a {family} was expected")
-    config = registry.configure(description.family, description.config)
-    part = registry.build(description.family, config)
+    part = _build(path, description)
     try:
         part.load_state_dict(load_file(path), strict=True)
     except RuntimeError as error:
-        raise UserError(f"{path} does not fit its own description: {error}") from None
+        mismatch = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
+        raise UserError(f"{path} does not fit its own description: {mismatch}") from None
     return part.eval()
+
+
+def _build(path: Path, description: Description) -> Any:
+    """The part that a description names, without its weights."""
+    family = description.family
+    if family not in registry.KINDS:
+        raise UserError(f"{path} holds a {family}, which this version does not know")
+    try:
+        return registry.build(family, registry.configure(family, description.config))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UserError(f"{path} has options that this version does not know: {wrong}") from None
 
 
 def _plain_config(part: nn.Module) -> dict[str, Any]:

@@ -5,6 +5,7 @@ A part's `Config` stands above the part that it shapes. An unknown key fails wit
 
 import json
 import tomllib
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Self
 
@@ -74,10 +75,7 @@ def parse_changes(pairs: list[str]) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
             raise UserError(f"'{pair}' is not of the form key=value, for example codec.train.epochs=20")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text
+        value = _read_value(text)
         *tables, last = key.strip().split(".")
         table = changes
         for name in tables:
@@ -88,9 +86,19 @@ def parse_changes(pairs: list[str]) -> dict[str, Any]:
     return changes
 
 
+def _read_value(text: str) -> Any:
+    """A TOML value; whatever is none, or a date, which no option is, stays text."""
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    plain = table.keys() == {"value"} and not isinstance(table["value"], date | time)
+    return table["value"] if plain else text
+
+
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes laid over base, table by table. Another `kind` starts from that kind's own defaults."""
-    if "kind" in changes and changes["kind"] != base.get("kind"):
+    """Changes laid over base, table by table. Another `kind` than base's starts from its own defaults."""
+    if "kind" in base and changes.get("kind", base["kind"]) != base["kind"]:
         return dict(changes)
     merged = dict(base)
     for key, value in changes.items():
@@ -114,7 +122,7 @@ def to_toml(values: dict[str, Any], prefix: str = "") -> str:
 
 def _key(key: str) -> str:
     bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
-    return key if bare else json.dumps(key, ensure_ascii=False)
+    return key if bare else _quoted(key)
 
 
 def _value(value: Any) -> str:
@@ -122,4 +130,9 @@ def _value(value: Any) -> str:
         return "[" + ", ".join(_value(v) for v in value) + "]"
     if isinstance(value, float):
         return repr(value)
-    return json.dumps(value, ensure_ascii=False)
+    return _quoted(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    """JSON's escapes are TOML's too, but for the delete character, which JSON lets stand."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

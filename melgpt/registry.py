@@ -42,16 +42,22 @@ def resolve(family: str, kind: str) -> Any:
     if target is None:
         raise UserError(f"unknown {family} kind '{kind}'{closest(kind, list(KINDS[family]))}")
     module, _, name = target.partition(":")
-    try:
+    if ":" not in kind:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        if ":" in kind:
-            raise UserError(f"{family} kind '{kind}' cannot be imported: {error}") from None
-        raise
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise UserError(f"{family} kind '{kind}' cannot be imported: {error}") from None
+    if not hasattr(found, "Config"):
+        raise UserError(f"{family} kind '{kind}' is no part: it has no Config")
+    return found
 
 
 def configure(family: str, values: Any) -> KindConfig:
-    """The checked configuration of a kind, from a name, plain values with `kind`, or a finished one."""
+    """The checked configuration of a kind, from a name, plain values with `kind`, or a finished one.
+
+    Raises UserError, or pydantic's ValidationError, which `Config.parse` of the part around it makes one.
+    """
     if isinstance(values, KindConfig):
         return values
     if isinstance(values, str):

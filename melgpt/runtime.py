@@ -41,7 +41,7 @@ def lightning_precision(device: torch.device, wanted: Precision = "auto") -> Lit
 
 
 def peak_memory_gib() -> float | None:
-    """Largest resident memory of this process so far in GiB; None where the system does not tell (Windows)."""
+    """Largest resident memory of this process so far in GiB; None where the system does not tell."""
     import sys
 
     if sys.platform == "win32":

@@ -23,7 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prepare and say what came of it. Returns 2 with --strict where something was left out, else 0."""
     from melgpt.config import parse_changes
-    from melgpt.data.audit import AUDIT, KEPT
     from melgpt.data.prepare import DataConfig, prepare
     from melgpt.errors import UserError
     from melgpt.progress import say
@@ -34,13 +33,6 @@ def run(args: argparse.Namespace) -> int:
     config = DataConfig.parse(parse_changes(args.changes))
     scale = MelScale.preset(args.mel)
     result = prepare(args.source, args.out, config, scale, workers=args.workers)
-    splits = ", ".join(f"{count} {name}" for name, count in result.splits.items() if count)
-    classes = f"{len(result.labels)} {'class' if len(result.labels) == 1 else 'classes'}"
-    say(f"{result.clips} clips, {result.seconds:.0f} s, {classes}; {splits}: {result.folder}")
-    left_out = result.reasons()
-    for words, reasons in (("left out", left_out), ("kept, but look at", result.reasons(KEPT))):
-        if reasons:
-            say(f"{words}: " + ", ".join(f"{count} {reason}" for reason, count in reasons.items()))
-    if result.audit:
-        say(f"each with its reason in {result.folder / AUDIT}")
-    return 2 if args.strict and left_out else 0
+    for line in result.report():
+        say(line)
+    return 2 if args.strict and result.reasons() else 0

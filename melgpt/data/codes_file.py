@@ -1,6 +1,7 @@
 """Codes of one sound in a file: an .npz of plain arrays, no pickle. Format: docs/formats.md."""
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def read_codes(path: Path) -> Codes:
             frames = int(arrays["frames"])
             grid = torch.from_numpy(arrays["grid"].astype(np.int64))
             codes = Codes(grid, int(arrays["codebook"]), str(arrays["codec"]), None if frames < 0 else frames)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zlib.error, zipfile.BadZipFile) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} is not a codes file written by `melgpt encode`: {error}") from None

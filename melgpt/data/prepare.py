@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from melgpt.data.assemble import assemble, check_usable
-from melgpt.data.audit import AUDIT, LEFT_OUT, AuditRow, read_audit
+from melgpt.data.audit import AUDIT, KEPT, LEFT_OUT, AuditRow, read_audit
 from melgpt.data.config import DataConfig
 from melgpt.data.decode import decode
 from melgpt.data.journal import JOURNAL, Journal
@@ -57,6 +57,20 @@ class Prepared:
             if row.action == action:
                 counts[row.reason] = counts.get(row.reason, 0) + 1
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def report(self) -> list[str]:
+        """What came of it, in a few lines."""
+        splits = ", ".join(f"{count} {name}" for name, count in self.splits.items() if count)
+        classes = f"{len(self.labels)} {'class' if len(self.labels) == 1 else 'classes'}"
+        lines = [f"{self.clips} clips, {self.seconds:.0f} s, {classes}; {splits}: {self.folder}"]
+        for words, action in (("left out", LEFT_OUT), ("kept, but look at", KEPT)):
+            if reasons := self.reasons(action):
+                lines.append(
+                    f"{words}: " + ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+                )
+        if self.audit:
+            lines.append(f"each with its reason in {self.folder / AUDIT}")
+        return lines
 
 
 def prepare(

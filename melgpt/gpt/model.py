@@ -1,4 +1,4 @@
-"""The GPT: tokens and a prefix of vectors in, logits of the next token out. It knows no sound, no labels, no files."""
+"""The GPT: tokens and a prefix of vectors in, logits of the next token out; it knows no sounds, no labels."""
 
 import math
 
@@ -11,8 +11,8 @@ from melgpt.nn.transformer import Block, BlockConfig, LayerCache, norm
 class GPT(nn.Module):
     """Decoder-only transformer over code tokens; a prefix carries the condition.
 
-    With `rows` > 0 each token also gets an embedding of its row in the grid, and each row an output bias of its
-    own, which training starts at the rows' log-frequencies.
+    With `rows` > 0 each token also gets an embedding of its row in the grid, and each row an output bias of
+    its own, which training starts at the rows' log-frequencies.
     """
 
     def __init__(self, config: BlockConfig, *, vocabulary: int, context: int, rows: int = 0) -> None:
@@ -86,7 +86,7 @@ class GPT(nn.Module):
 
     @torch.no_grad()
     def start_at_frequencies(self, count: Tensor) -> None:
-        """Set the output bias to the log-frequencies of count [rows, K]: that table is then the starting point."""
+        """Set the output bias to the log-frequencies of count [rows, K]: the starting point is that table."""
         if self.row_bias is None:
             raise ValueError("a GPT without rows has no output bias")
         share = (count + 0.5) / (count + 0.5).sum(1, keepdim=True)
@@ -94,7 +94,7 @@ class GPT(nn.Module):
 
 
 def weight_decay_groups(module: nn.Module, decay: float) -> list[dict[str, object]]:
-    """Parameter groups for AdamW: decay on matrices of linear layers only, not on norms, biases, embeddings."""
+    """Parameter groups for AdamW: decay on the matrices of linear layers alone."""
     linear = {id(m.weight) for m in module.modules() if isinstance(m, nn.Linear)}
     parameters = [p for p in module.parameters() if p.requires_grad]
     return [

@@ -1,4 +1,4 @@
-"""The order in which a code grid is read: column after column (time-major), the rows of a column from low to high.
+"""The order in which a code grid is read: column after column (time-major), each from row 0 (low) upwards.
 
 Token t of a grid with H rows is row t % H of column t // H. This file alone knows it.
 """

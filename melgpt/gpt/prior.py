@@ -1,5 +1,6 @@
-"""The prior: a GPT over the codec's grid with its condition, labels and geometry; writes new grids for a class."""
+"""The prior: a GPT over the codec's grid, with condition, labels and geometry; writes grids for a class."""
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from melgpt import registry
@@ -20,18 +21,20 @@ class PriorConfig(KindConfig):
     """What steers it."""
     row_aware: bool = True
     """Tell the transformer each token's row, with an output bias for each row; the originals do not."""
+    ends: bool = True
+    """A sound may end before the last column; the originals' cannot, their vocabulary has no end token."""
     labels: tuple[str, ...] = ()
     """Class names in the order of their indices (from the data)."""
-    codebook: int = 1
+    codebook: int = Field(1, ge=1)
     """Size K of the codec's codebook (from the codec)."""
-    rows: int = 1
+    rows: int = Field(1, ge=1)
     """Rows H of the code grid (from the codec)."""
-    columns: int = 1
+    columns: int = Field(1, ge=1)
     """Most columns W of the code grid (from the data's longest clip)."""
 
 
 class Prior(nn.Module):
-    """Vocabulary: the codes 0 … K - 1, then K, the end of the sound, which stands only at the top of a column."""
+    """Vocabulary: codes 0 … K - 1, then K, the end of the sound, which stands only at the top of a column."""
 
     Config = PriorConfig
     family = "prior"
@@ -44,7 +47,7 @@ class Prior(nn.Module):
         )
         self.gpt = GPT(
             config.blocks,
-            vocabulary=config.codebook + 1,
+            vocabulary=config.codebook + config.ends,
             context=self.conditioning.length + self.length,
             rows=config.rows if config.row_aware else 0,
         )
@@ -56,7 +59,7 @@ class Prior(nn.Module):
 
     @property
     def end(self) -> int:
-        """The token that ends a sound."""
+        """The token that ends a sound; without `ends` it is outside the vocabulary and never drawn."""
         return self.config.codebook
 
     def forward(self, tokens: Tensor, label: Tensor) -> Tensor:
@@ -64,7 +67,7 @@ class Prior(nn.Module):
         return self.gpt(tokens, self.conditioning(label))
 
     def label_index(self, label: str) -> int:
-        """Index of a class, by its name or by a unique last part of it. Raises UserError with the nearest known."""
+        """Index of a class, by its name or a unique last part of it. Raises UserError, naming the nearest."""
         labels = self.config.labels
         if label in labels:
             return labels.index(label)

@@ -13,6 +13,7 @@ from pydantic import model_validator
 from torch import Tensor
 
 from melgpt.config import Config
+from melgpt.errors import UserError
 from melgpt.gpt.model import GPT
 
 
@@ -40,9 +41,11 @@ class Sampling(Config):
 
 
 def random_streams(seed: int, clips: int, first: int = 0) -> list[torch.Generator]:
-    """One generator a clip; clip i's depends on the seed and i alone."""
+    """One generator a clip; clip i's depends on seed and i alone. Raises UserError for a negative seed."""
     import numpy as np
 
+    if seed < 0:
+        raise UserError(f"the seed must be a whole number from 0 on, not {seed}")
     states = [np.random.SeedSequence([seed, first + i]).generate_state(1, np.uint64)[0] for i in range(clips)]
     return [torch.Generator().manual_seed(int(state)) for state in states]
 
@@ -51,7 +54,8 @@ def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     """logits [B, K] → float64 probabilities [B, K] after temperature and the filters."""
     if sampling.temperature == 0:
         return torch.nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).double()
-    logits = logits.double() / sampling.temperature
+    logits = logits.double()
+    logits = (logits - logits.amax(-1, keepdim=True)) / sampling.temperature
     if 0 < sampling.top_k < logits.shape[-1]:
         smallest = logits.topk(sampling.top_k, dim=-1).values[:, -1:]
         logits = logits.masked_fill(logits < smallest, -torch.inf)
@@ -94,30 +98,42 @@ def sample(
     sampling: Sampling,
     streams: Sequence[torch.Generator],
 ) -> list[Tensor]:
-    """New token sequences, one a row of prefix [B, P, C], each a tensor of whole columns, at most `length` long.
+    """New token sequences, one for each row of prefix [B, P, C]: whole columns, at most `length` tokens.
 
-    nothing [B, P, C] is the prefix of no condition; `end` may be drawn at the top of any column but the first.
-    Needs one stream a clip.
+    nothing [B, P, C] is the prefix of no condition; `end` may be drawn at the top of any column but the first
+    (never, if the vocabulary has no such token). One stream a clip: it gives one number for each token of its
+    clip and no more, so that it stands at the same place whatever the batch. Raises ValueError for a length
+    that is not whole columns.
     """
+    if length % rows:
+        raise ValueError(f"{length} tokens are not whole columns of {rows} rows")
     guided = sampling.guidance != 1
     prefixes = torch.cat([prefix, nothing]) if guided else prefix
     batch = prefix.shape[0]
     cache = gpt.empty_cache(len(prefixes), prefix.shape[1] + length)
     tokens = torch.zeros(batch, 0, dtype=torch.int64, device=prefix.device)
     logits = gpt.prefill(tokens.repeat(len(prefixes) // batch, 1), prefixes, cache)
+    is_end = torch.arange(logits.shape[-1], device=prefix.device) == end
     lengths = torch.full((batch,), length, device=prefix.device)
     for index in range(length):
         if guided:
             logits = guide(logits[:batch], logits[batch:], sampling.guidance)
         if index == 0 or index % rows:
-            logits = logits.index_fill(-1, torch.tensor([end], device=logits.device), -torch.inf)
-        uniform = torch.cat([torch.rand(1, generator=s, dtype=torch.float64) for s in streams]).to(
-            prefix.device
-        )
-        token = pick(probabilities(logits.cpu(), sampling), uniform.cpu()).to(prefix.device)
+            logits = logits.masked_fill(is_end, -torch.inf)
+        uniform = _draw(streams, (lengths == length).tolist())
+        token = pick(probabilities(logits.cpu(), sampling), uniform).to(prefix.device)
         lengths = torch.where((token == end) & (lengths == length), index, lengths)
         tokens = torch.cat([tokens, token[:, None]], dim=1)
         if bool((lengths < length).all()) or index == length - 1:
             break
         logits = gpt.step(token.repeat(len(prefixes) // batch), index, prefix.shape[1], cache)
     return [row[: int(n)] for row, n in zip(tokens, lengths, strict=True)]
+
+
+def _draw(streams: Sequence[torch.Generator], going: list[bool]) -> Tensor:
+    """A number in [0, 1) from each stream whose clip is still going, 0 for the others: float64 [B]."""
+    draws = [
+        torch.rand((), generator=stream, dtype=torch.float64) if on else torch.zeros((), dtype=torch.float64)
+        for stream, on in zip(streams, going, strict=True)
+    ]
+    return torch.stack(draws)

@@ -56,7 +56,8 @@ class Run:
         """From a folder of sounds to a finished model folder."""
         with self._timed("prepare"):
             prepared = prepare(source, self.folder / "data", self.recipe.data, self.recipe.mel)
-        say(f"{prepared.clips} clips, {len(prepared.labels)} classes")
+        for line in prepared.report():
+            say(line)
         store = Store.open(self.folder / "data")
         self.train_codec(store)
         self.make_vocoder()

@@ -8,7 +8,7 @@ from torch import nn
 
 from melgpt.gpt.model import GPT, weight_decay_groups
 from melgpt.nn.transformer import BlockConfig
-from tests.gpt.tiny_gpt import BLOCKS, ROWS, VOCABULARY, WIDTH, made
+from tiny_gpt import BLOCKS, ROWS, VOCABULARY, WIDTH, made
 
 
 @pytest.fixture(params=[(b, r) for b in BLOCKS for r in (0, ROWS)], ids=str)
