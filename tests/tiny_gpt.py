@@ -12,7 +12,7 @@ SIZES = {"layers": 2, "width": WIDTH, "heads": 2, "dropout": 0.0}
 BLOCKS = {"modern": BlockConfig.parse(SIZES), "seed": BlockConfig.seed(**SIZES)}
 
 
-def made(blocks: str = "modern", *, rows: int = ROWS, context: int = 32, sharp: float = 30.0) -> GPT:
+def made(blocks: str = "modern", *, rows: int = ROWS, context: int = 32, sharp: float = 12.0) -> GPT:
     """A GPT in evaluation mode; `sharp` scales its head, so that tokens differ clearly in probability."""
     gpt = GPT(BLOCKS[blocks], vocabulary=VOCABULARY, context=context, rows=rows).eval()
     with torch.no_grad():
