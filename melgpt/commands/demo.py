@@ -1,7 +1,7 @@
 """Build a small corpus of eight classes, learn it, and make new sounds of every class.
 
-Writes OUT/corpus (the sounds learnt from), OUT/model (the model folder), OUT/new (WAV, picture and JSON of each
-new sound), OUT/sheet.png (real and new side by side) and OUT/README.md (the measured figures).
+Writes DIR/corpus (the sounds learnt from), DIR/model (the model folder), DIR/new (WAV, picture and JSON of
+each new sound), DIR/sheet.png (both side by side) and DIR/README.md (the measured figures).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""One stage of `fit` on a prepared data set: the codec, or the prior on top of the codec in the same folder."""
+"""One stage of `fit` on a prepared data set: the codec, or the prior on the codec in the same folder."""
 
 import argparse
 from pathlib import Path

@@ -17,7 +17,7 @@ from melgpt.errors import UserError
 from melgpt.paths import atomic
 from melgpt.progress import say
 from melgpt.runtime import choose_device, lightning_precision
-from melgpt.training.callbacks import Averaging, StepSeed, ShowProgress
+from melgpt.training.callbacks import Averaging, ShowProgress, StepSeed
 from melgpt.training.data import EpochData
 from melgpt.training.errors import DivergedError
 from melgpt.training.recipe import RuntimeConfig
@@ -127,8 +127,8 @@ class Stage:
         last = self.folder / LAST
         good = f"the last good checkpoint is {last}" if last.is_file() else "there is no checkpoint yet"
         return (
-            f"{error}; {good}. Lower train.{self.name}.learning_rate (a changed recipe starts the stage anew) "
-            "or look for broken clips in audit.csv"
+            f"{error}; {good}. Lower train.{self.name}.learning_rate (which starts the stage anew) or look "
+            "for broken clips in audit.csv"
         )
 
 

@@ -1,0 +1,141 @@
+"""Batches follow from seed, epoch and place alone, and show what they are meant to show."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import MICRO
+
+from melgpt.codec.codec import Codec
+from melgpt.data.code_store import Augmentation, CodeStore, change_gain, encode_split, variant
+from melgpt.data.store import Store
+from melgpt.training.crops import MelCrops, WholeClips
+from melgpt.training.recipe import Recipe
+from melgpt.training.sequences import IGNORED, AllSequences, Sequences, collate
+from melgpt.training.settings import CodecTraining, PriorTraining
+
+COLUMNS = 6
+
+
+@pytest.fixture(scope="module")
+def store(trained: Path) -> Store:
+    return Store.open(trained / "data")
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    torch.manual_seed(1)
+    return Codec(Recipe.read(str(MICRO)).codec).eval()
+
+
+@pytest.fixture(scope="module")
+def codes(store: Store, codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> CodeStore:
+    folder = tmp_path_factory.mktemp("codes")
+    return encode_split(
+        codec, store, "train", folder, augment=Augmentation(variants=3), columns=COLUMNS, stamp="a"
+    )
+
+
+def test_crops_repeat_for_an_epoch_and_differ_between_epochs(store: Store) -> None:
+    config = CodecTraining(crop_frames=32)
+    first, again, other = (MelCrops(store, config, epoch, 8) for epoch in (0, 0, 1))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip((first[i] for i in range(8)), (again[i] for i in range(8)), strict=True)
+    )
+    assert not all(torch.equal(first[i], other[i]) for i in range(8))
+    assert first[0].shape == (1, store.scale.n_mels, 32)
+    assert all(float(first[i].min()) >= 0 and float(first[i].max()) <= 1 for i in range(8))
+
+
+def test_crops_come_from_training_clips_alone(store: Store) -> None:
+    crops = MelCrops(store, CodecTraining(crop_frames=32), 0, 64)
+    valid = set(store.rows("valid").tolist())
+    assert not valid & set(crops.rows.tolist())
+
+
+def test_validation_clips_are_whole(store: Store) -> None:
+    clips = WholeClips(store, multiple=16, most=100)
+    assert len(clips) == len(store.rows("valid"))
+    padded, frames = clips[0]
+    row = int(store.rows("valid")[0])
+    assert frames == store.frames[row]
+    assert padded.shape[-1] % 16 == 0
+    assert np.allclose(padded[0, :, :frames].T, store.mel(row).astype(np.float32))
+    assert float(padded[0, :, frames:].abs().sum()) == 0
+
+
+def test_gain_leaves_silence_silent(store: Store) -> None:
+    mel = np.array([[0.0, 0.5, 0.95]], np.float32)
+    louder = change_gain(mel, store.scale.gain(20.0))
+    assert np.allclose(louder, [[0.0, 0.7, 1.0]])
+
+
+def test_the_first_variant_is_the_clip_itself(store: Store) -> None:
+    augment = Augmentation(variants=4)
+    assert np.array_equal(variant(store, 0, 0, 16, augment), store.mel(0).astype(np.float32))
+    versions = [variant(store, 0, n, 16, augment) for n in range(4)]
+    assert np.array_equal(variant(store, 0, 2, 16, augment), versions[2])
+    assert all(abs(len(v) - len(versions[0])) < 16 for v in versions)
+    assert len({v.tobytes() for v in versions}) == 4
+
+
+def test_short_sounds_end_and_long_ones_do_not(codes: CodeStore, store: Store, codec: Codec) -> None:
+    end = codec.codebook_size
+    most = COLUMNS * codec.config.rows
+    kinds = set()
+    for number in range(len(codes)):
+        tokens, label = codes.sequence(number, end)
+        ends = bool(codes.index[number]["ends"])
+        kinds.add(ends)
+        assert (int(tokens[-1]) == end) == ends
+        assert len(tokens) == (min(len(tokens) - 1, most - 1) + 1 if ends else most)
+        assert label == store.label_ids[codes.index[number]["row"]]
+    assert kinds == {True, False}
+
+
+def test_codes_are_kept_until_what_they_are_made_from_changes(
+    store: Store, codec: Codec, tmp_path: Path
+) -> None:
+    arguments = {"augment": Augmentation(variants=1), "columns": COLUMNS}
+    encode_split(codec, store, "valid", tmp_path / "v", stamp="a", **arguments)
+    before = (tmp_path / "v" / "tokens.i4").stat().st_mtime_ns
+    encode_split(codec, store, "valid", tmp_path / "v", stamp="a", **arguments)
+    assert (tmp_path / "v" / "tokens.i4").stat().st_mtime_ns == before
+    assert CodeStore.open(tmp_path / "v", "b") is None
+    (tmp_path / "v" / "stamp").unlink()
+    assert CodeStore.open(tmp_path / "v", "a") is None, "a half-written store must not be used"
+
+
+def test_sequences_are_balanced_over_classes(codes: CodeStore, codec: Codec) -> None:
+    sequences = Sequences(codes, PriorTraining(), rows=codec.config.rows, end=16, epoch=0, length=800)
+    labels = np.array([sequences[i][1] for i in range(800)])
+    share = np.bincount(labels, minlength=8) / 800
+    assert share.min() > 0.5 / 8
+
+
+def test_only_whole_length_sequences_are_rolled_and_by_whole_columns(codes: CodeStore, codec: Codec) -> None:
+    rows = codec.config.rows
+    known = {tuple(codes.sequence(i, 16)[0].tolist()) for i in range(len(codes))}
+    sequences = Sequences(codes, PriorTraining(roll=1.0), rows=rows, end=16, epoch=0, length=60)
+    rolled = 0
+    for i in range(60):
+        tokens = sequences[i][0]
+        if tuple(tokens.tolist()) in known:
+            continue
+        rolled += 1
+        assert 16 not in tokens
+        turns = {tuple(tokens.roll(rows * k).tolist()) for k in range(COLUMNS)}
+        assert turns & known
+    assert rolled > 0
+
+
+def test_padding_does_not_count(codes: CodeStore) -> None:
+    items = [AllSequences(codes, 16)[i] for i in range(len(codes))]
+    targets, labels = collate(items)
+    assert targets.shape == (len(items), max(len(t) for t, _ in items))
+    for row, (tokens, label) in enumerate(items):
+        assert torch.equal(targets[row, : len(tokens)], tokens)
+        assert (targets[row, len(tokens) :] == IGNORED).all()
+        assert labels[row] == label
