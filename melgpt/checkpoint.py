@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from melgpt import registry
+from melgpt.config import in_one_line
 from melgpt.errors import UserError
 from melgpt.paths import atomic
 
@@ -92,7 +93,10 @@ def _read_description(path: Path, text: str) -> Description:
 
 
 def load(path: Path, family: str | None = None) -> Any:
-    """The part in a file, in evaluation mode on the CPU. Raises UserError if it is of another family."""
+    """The part in a file, in evaluation mode on the CPU.
+
+    Raises UserError for a file that is missing, damaged, or of another family or version.
+    """
     from safetensors.torch import load_file
 
     path = Path(path)
@@ -115,9 +119,9 @@ def _build(path: Path, description: Description) -> Any:
         raise UserError(f"{path} holds a {family}, which this version does not know")
     try:
         return registry.build(family, registry.configure(family, description.config))
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise UserError(f"{path} has options that this version does not know: {wrong}") from None
+    except (ValidationError, UserError) as error:
+        wrong = in_one_line(error) if isinstance(error, ValidationError) else str(error)
+        raise UserError(f"{path} holds a {family} that this version cannot build: {wrong}") from None
 
 
 def _plain_config(part: nn.Module) -> dict[str, Any]:

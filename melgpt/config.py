@@ -34,7 +34,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise UserError("; ".join(_describe(e, where) for e in error.errors())) from None
+            raise UserError(in_one_line(error, where)) from None
 
     def plain(self) -> dict[str, Any]:
         """As plain types that JSON and TOML can hold."""
@@ -50,6 +50,11 @@ class KindConfig(Config):
 
     kind: str
     """Registered name, or `package.module:Class` for a part outside the package."""
+
+
+def in_one_line(error: ValidationError, where: str = "") -> str:
+    """Each wrong option by its dotted path below `where`, with what was given."""
+    return "; ".join(_describe(e, where) for e in error.errors())
 
 
 def _describe(error: Any, where: str) -> str:
