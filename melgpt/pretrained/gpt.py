@@ -1,0 +1,120 @@
+"""The originals' class-conditional GPT (Lit_minGPT, SpecVQGAN's GPTClass) as a state dict → `gpt.prior`.
+
+Their query, key and value are layers of their own, ours are one. Their vocabulary has no end of the sound and
+their classes no "no class": that vector becomes the mean of the classes, which guidance can start from.
+"""
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from melgpt.errors import UserError
+from melgpt.gpt.prior import PriorConfig
+from melgpt.nn.transformer import BlockConfig
+
+_INSIDE = "transformer."
+_MASK = re.compile(r"blocks\.\d+\.attn\.mask")
+_QUERY = re.compile(r"(blocks\.\d+\.attn\.)query\.(weight|bias)")
+_KEY_OR_VALUE = re.compile(r"blocks\.\d+\.attn\.(key|value)\.(weight|bias)")
+_RULES = [
+    (re.compile(pattern), ours)
+    for pattern, ours in (
+        (r"^tok_emb\.", "gpt.tokens."),
+        (r"^pos_emb$", "gpt.positions"),
+        (r"^ln_f\.", "gpt.norm."),
+        (r"^head\.", "gpt.head."),
+        (r"^embedder\.weight$", "conditioning.embedding.weight"),
+        (r"^blocks\.(\d+)\.ln([12])\.", r"gpt.blocks.\1.norm\2."),
+        (r"^blocks\.(\d+)\.attn\.query\.", r"gpt.blocks.\1.attention.qkv."),
+        (r"^blocks\.(\d+)\.attn\.proj\.", r"gpt.blocks.\1.attention.project."),
+        (r"^blocks\.(\d+)\.mlp\.0\.", r"gpt.blocks.\1.feed_forward.inward."),
+        (r"^blocks\.(\d+)\.mlp\.2\.", r"gpt.blocks.\1.feed_forward.outward."),
+    )
+]
+
+
+def from_original(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """State dict of `Prior` from the originals'; masks are checked and left out.
+
+    Raises UserError for a key that such a GPT does not have, and for one that does not look back only.
+    """
+    state = _transformer_of(state)
+    ours: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        if _MASK.fullmatch(key):
+            _check_mask(key, tensor)
+        elif not _KEY_OR_VALUE.fullmatch(key):
+            ours[_rename(key)] = _convert(key, tensor, state)
+    return ours
+
+
+def config_of_original(
+    state: dict[str, Tensor],
+    *,
+    heads: int,
+    rows: int = 5,
+    labels: Sequence[str] | None = None,
+    dropout: float = 0.5,
+) -> PriorConfig:
+    """Sizes that the originals' file tells by itself, with those that it does not.
+
+    heads: attention heads; rows: rows H of the codec's grid; labels: names in the order of the class numbers,
+    the numbers themselves if not given; dropout: for training on. Raises UserError where these do not fit.
+    """
+    state = _transformer_of(state)
+    codebook, width = state["tok_emb.weight"].shape
+    classes = len(state["embedder.weight"])
+    names = tuple(labels) if labels is not None else tuple(str(i) for i in range(classes))
+    if len(names) != classes:
+        raise UserError(f"this GPT of the originals knows {classes} classes, {len(names)} labels were given")
+    length = state["pos_emb"].shape[1] - 1
+    if length % rows:
+        raise UserError(
+            f"the {length} tokens of this GPT of the originals are not whole columns of {rows} rows"
+        )
+    layers = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
+    blocks = BlockConfig.seed(layers=layers, width=width, heads=heads, dropout=dropout)
+    return PriorConfig(
+        blocks=blocks,
+        row_aware=False,
+        ends=False,
+        labels=names,
+        codebook=codebook,
+        rows=rows,
+        columns=length // rows,
+    )
+
+
+def _transformer_of(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    inside = {k.removeprefix(_INSIDE): tensor for k, tensor in state.items() if k.startswith(_INSIDE)}
+    state = inside or state
+    missing = [key for key in ("tok_emb.weight", "pos_emb", "embedder.weight") if key not in state]
+    if missing:
+        raise UserError(f"not a class-conditional GPT of the originals: it lacks {', '.join(missing)}")
+    return state
+
+
+def _check_mask(key: str, mask: Tensor) -> None:
+    """The originals store which positions see which; all that this package builds look back only."""
+    if not torch.equal(mask, torch.ones_like(mask).tril()):
+        raise UserError(f"this GPT of the originals also looks ahead ({key}), which a prior cannot")
+
+
+def _rename(key: str) -> str:
+    for pattern, ours in _RULES:
+        name, found = pattern.subn(ours, key)
+        if found:
+            return name
+    raise UserError(f"not a class-conditional GPT of the originals: it has no part '{key}'")
+
+
+def _convert(key: str, tensor: Tensor, state: dict[str, Tensor]) -> Tensor:
+    if match := _QUERY.fullmatch(key):
+        return torch.cat([state[f"{match[1]}{part}.{match[2]}"] for part in ("query", "key", "value")])
+    if key == "pos_emb":
+        return tensor[0]
+    if key == "embedder.weight":
+        return torch.cat([tensor, tensor.mean(0, keepdim=True)])
+    return tensor
