@@ -22,7 +22,7 @@ class PriorConfig(KindConfig):
     row_aware: bool = True
     """Tell the transformer each token's row, with an output bias for each row; the originals do not."""
     ends: bool = True
-    """A sound may end before the last column; the originals' cannot, their vocabulary has no end token."""
+    """A sound may end before the last column. Training needs it; the originals have no such token."""
     labels: tuple[str, ...] = ()
     """Class names in the order of their indices (from the data)."""
     codebook: int = Field(1, ge=1)
