@@ -65,8 +65,18 @@ class LayerCache:
     values: Tensor
 
 
+class RMSNorm(nn.RMSNorm):
+    """torch's, in the precision of its input: with another one under autocast torch takes a slow path."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, eps=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
 def norm(config: BlockConfig) -> nn.Module:
-    return nn.RMSNorm(config.width, eps=1e-6) if config.norm == "rms" else nn.LayerNorm(config.width)
+    return RMSNorm(config.width) if config.norm == "rms" else nn.LayerNorm(config.width)
 
 
 def rotary_angles(positions: Tensor, length: int) -> tuple[Tensor, Tensor]:
@@ -92,8 +102,8 @@ class Attention(nn.Module):
         length = config.width // config.heads
         self.qkv = nn.Linear(config.width, 3 * config.width, bias=config.bias)
         self.project = nn.Linear(config.width, config.width, bias=config.bias)
-        self.query_norm = nn.RMSNorm(length, eps=1e-6) if config.qk_norm else nn.Identity()
-        self.key_norm = nn.RMSNorm(length, eps=1e-6) if config.qk_norm else nn.Identity()
+        self.query_norm = RMSNorm(length) if config.qk_norm else nn.Identity()
+        self.key_norm = RMSNorm(length) if config.qk_norm else nn.Identity()
 
     def forward(self, x: Tensor, start: int, cache: LayerCache | None) -> Tensor:
         """x [B, S, C] at positions start, start + 1, …; with a cache, earlier positions are read from it."""

@@ -65,6 +65,14 @@ def test_qk_norm_makes_attention_blind_to_the_length_of_its_inputs() -> None:
         assert torch.allclose(attention(x, 0, None), before, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("error")
+def test_autocast_takes_no_slow_path_and_stays_close() -> None:
+    block, x = Block(BlockConfig.parse(SIZES)).eval(), torch.randn(1, 6, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        fast = block(x)
+    assert torch.allclose(fast, block(x), atol=0.05)
+
+
 @pytest.mark.parametrize("width", [64, 256, 384])
 def test_swiglu_has_about_eight_times_the_squared_width(width: int) -> None:
     weights = sum(p.numel() for p in SwiGLU(BlockConfig(width=width)).parameters())
