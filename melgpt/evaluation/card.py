@@ -22,8 +22,8 @@ Learnt from {clips} clips in {len(labels)} classes: {classes}.
 ## Measured
 
 {table(figures)}
-The data and its split are described in `data/`, every option in `recipe.toml`. Whether the sounds that it makes
-may be used is decided by the licence of the sounds that it was made from.
+The data and its split are described in `data/`, every option in `recipe.toml`. Whether the sounds that it
+makes may be used is decided by the licence of the sounds that it was made from.
 """
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -20,7 +20,7 @@ MOST_CLIPS = 1000
 
 @torch.inference_mode()
 def codec_measures(codec: Codec, store: Store) -> dict[str, float]:
-    """Mel L1 on validation beside the mean-mel baseline (each band's training mean, at every frame); code use.
+    """Mel L1 on validation beside the mean-mel baseline (each band's training mean at every frame); code use.
 
     Errors are in units of the [0, 1] mel, averaged over all frames of all validation clips.
     """
@@ -53,8 +53,8 @@ def codec_measures(codec: Codec, store: Store) -> dict[str, float]:
 def prior_measures(prior: Prior, train: CodeStore, valid: CodeStore) -> dict[str, float]:
     """Bits a token on validation: the prior, the tables that it must beat, and the prior with a wrong class.
 
-    The tables count the training codes by row, and by class and row; the latter is smoothed towards the former
-    by the amount that suits the validation set best, so that it is as strong as it can be.
+    The tables count the training codes by row, and by class and row; the latter is smoothed towards the
+    former by the amount that suits the validation set best, so that it is as strong as it can be.
     """
     by_class = _table(prior, train)
     right = wrong = 0.0

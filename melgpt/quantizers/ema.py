@@ -2,7 +2,9 @@
 
 Averages: van den Oord et al. 2017, appendix A. Low-dimensional unit-length codes: Yu et al. 2021,
 "Vector-quantized image modeling with improved VQGAN", https://arxiv.org/abs/2110.04627. Restart: Jukebox,
-Dhariwal et al. 2020, https://arxiv.org/abs/2005.00341.
+Dhariwal et al. 2020, https://arxiv.org/abs/2005.00341. Batch normalisation before the codebook:
+Lancucki et al. 2020, "Robust training of vector quantized bottleneck models",
+https://arxiv.org/abs/2005.08520.
 """
 
 import torch
@@ -15,6 +17,9 @@ from melgpt.config import KindConfig
 from melgpt.quantizers.straight_through import straight_through
 from melgpt.quantizers.usage import batch_metrics, counts
 from melgpt.types import Quantized
+
+REPRIEVE = 5.0
+"""Count that a revived code starts with, in units of `dead_below`."""
 
 
 class EMAConfig(KindConfig):
@@ -48,6 +53,8 @@ class EMAQuantizer(nn.Module):
     def __init__(self, config: EMAConfig) -> None:
         super().__init__()
         self.config = config
+        # Encoder outputs start in a narrow cone, where all codes look alike: without this nothing is learnt.
+        self.spread = nn.BatchNorm1d(config.dim, affine=False)
         codebook = F.normalize(torch.randn(config.codes, config.dim), dim=1)
         self.register_buffer("codebook", codebook)
         self.register_buffer("count", torch.ones(config.codes))
@@ -64,8 +71,8 @@ class EMAQuantizer(nn.Module):
 
     def forward(self, z: Tensor) -> Quantized:
         """z [B, D, H, W] → Quantized with unit-length vectors; in training the codebook moves."""
-        unit = F.normalize(z.float(), dim=1)
-        flat = rearrange(unit, "b d h w -> (b h w) d")
+        flat = F.normalize(self.spread(rearrange(z.float(), "b d h w -> (b h w) d")), dim=1)
+        unit = rearrange(flat, "(b h w) d -> b d h w", b=z.shape[0], h=z.shape[2])
         if self.training and not self.started:
             self._start(flat.detach())
         codes = rearrange(
@@ -74,7 +81,7 @@ class EMAQuantizer(nn.Module):
         nearest = self.lookup(codes)
         if self.training:
             self._follow(flat.detach(), codes.flatten())
-        loss = self.config.commitment * F.mse_loss(unit, nearest) * self.dim
+        loss = self.config.commitment * F.mse_loss(unit, nearest)
         metrics = batch_metrics(codes, self.codebook_size)
         return Quantized(straight_through(nearest, unit), codes, loss, metrics)
 
@@ -89,13 +96,13 @@ class EMAQuantizer(nn.Module):
     @torch.no_grad()
     def _start(self, flat: Tensor) -> None:
         """k-means on the unit sphere, from a random choice of encoder outputs [M, D]."""
-        centres = _draw(flat, self.config.codes)
+        centres = _far(flat, flat.mean(0, keepdim=True), self.config.codes)
         for _ in range(self.config.kmeans_steps):
             nearest = _nearest(flat, centres)
             size = counts(nearest, self.config.codes)
             moved = F.normalize(_sums(flat, nearest, self.config.codes), dim=1)
-            centres = torch.where((size > 0)[:, None], moved, _draw(flat, self.config.codes))
-        size = counts(_nearest(flat, centres), self.config.codes).clamp(min=1)
+            centres = torch.where((size > 0)[:, None], moved, _far(flat, centres, self.config.codes))
+        size = counts(_nearest(flat, centres), self.config.codes).clamp(min=REPRIEVE * self.config.dead_below)
         self.codebook.copy_(centres)
         self.count.copy_(size)
         self.total.copy_(centres * size[:, None])
@@ -108,10 +115,9 @@ class EMAQuantizer(nn.Module):
         self.total.mul_(keep).add_(_sums(flat, codes, self.config.codes), alpha=1 - keep)
         dead = self.count < self.config.dead_below
         if dead.any():
-            # A revived code gets one batch's fair share, so that it is not dead again at once.
-            fair = max(len(flat) / self.config.codes, self.config.dead_below * 2)
-            self.count[dead] = fair
-            self.total[dead] = _draw(flat, int(dead.sum())) * fair
+            # A revived code has some steps to be chosen in before it counts as dead again.
+            self.count[dead] = REPRIEVE * self.config.dead_below
+            self.total[dead] = _far(flat, self.codebook, int(dead.sum())) * REPRIEVE * self.config.dead_below
         self.codebook.copy_(F.normalize(self.total, dim=1))
 
 
@@ -123,9 +129,11 @@ def _sums(flat: Tensor, codes: Tensor, size: int) -> Tensor:
     return torch.zeros(size, flat.shape[1], device=flat.device).index_add_(0, codes, flat)
 
 
-def _draw(flat: Tensor, number: int) -> Tensor:
-    """So many rows of flat [M, D] at random, without repeats while there are enough."""
-    if number <= len(flat):
-        return flat[torch.randperm(len(flat), device=flat.device)[:number]]
-    picked = flat[torch.randint(len(flat), (number,), device=flat.device)]
-    return F.normalize(picked + 0.01 * torch.randn_like(picked), dim=1)
+def _far(flat: Tensor, codebook: Tensor, number: int) -> Tensor:
+    """So many rows of flat [M, D], drawn by how badly the codebook serves them (as k-means++ does).
+
+    Drawn evenly, most would be copies of the commonest vector, such as silence.
+    """
+    distance = (1 - (flat @ codebook.T).amax(1)).clamp(min=1e-6)
+    picked = flat[torch.multinomial(distance, number, replacement=number > len(flat))]
+    return F.normalize(picked + 1e-3 * torch.randn_like(picked), dim=1)
