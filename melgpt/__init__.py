@@ -11,10 +11,15 @@ _HOMES = {
     **dict.fromkeys(("load", "Sound", "SoundModel"), "melgpt.pipeline"),
     **dict.fromkeys(("Audio", "Clip", "Codes", "Mel", "MelScale"), "melgpt.types"),
 }
+_MODULES = ("audio.io", "audio.mel", "checkpoint")
 __all__ = ["Audio", "Clip", "Codes", "Mel", "MelScale", "Sound", "SoundModel", "load"]
 
 
 def __getattr__(name: str) -> Any:
+    if modules := [module for module in _MODULES if module.split(".")[0] == name]:
+        for module in modules:
+            importlib.import_module(f"melgpt.{module}")
+        return globals()[name]
     if name not in _HOMES:
         raise AttributeError(f"module 'melgpt' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,54 @@
+"""The README's commands and its Python run as they stand, with the reader's own names filled in."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import MICRO, melgpt
+
+from melgpt.cli import COMMANDS
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.S)
+LINES = [line for kind, block in BLOCKS if not kind for line in block.splitlines()]
+USED = [shlex.split(line, comments=True)[1:] for line in LINES if line.startswith("melgpt ")]
+
+
+def test_the_readme_shows_the_commands_that_matter() -> None:
+    assert {"fit", "generate", "reconstruct", "encode", "decode"} <= {command[0] for command in USED}
+
+
+def test_every_command_of_the_readme_runs(corpus: Path, trained: Path, tmp_path: Path) -> None:
+    mine = {
+        "my_sounds": corpus,
+        "runs/mine": trained,
+        "some.wav": corpus / "dog" / "dog_0001.wav",
+        "tiny": MICRO,
+    }
+    outputs = {"dogs", "new", "back.wav", "codes.npz", "again.wav"}
+    for command in USED:
+        filled = [str(mine.get(word, tmp_path / word if word in outputs else word)) for word in command]
+        # The micro model's longest sound is one second.
+        filled = ["0.5" if filled[i - 1] == "--seconds" else word for i, word in enumerate(filled)]
+        done = melgpt(*filled)
+        assert done.returncode == 0, (command, done.stderr)
+    assert {path.name for path in tmp_path.iterdir()} == outputs
+
+
+def test_the_python_of_the_readme_runs(
+    corpus: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = (block for kind, block in BLOCKS if kind == "python")
+    monkeypatch.chdir(tmp_path)
+    code = code.replace("runs/mine", str(trained)).replace("some.wav", str(corpus / "dog" / "dog_0001.wav"))
+    namespace: dict[str, object] = {}
+    exec(compile(code.replace("seconds=4", "seconds=0.5"), "README.md", "exec"), namespace)
+    assert (tmp_path / "dog.wav").is_file()
+    assert namespace["codes"].grid.ndim == 3  # type: ignore[attr-defined]
+
+
+def test_every_command_is_known_to_the_map(tmp_path: Path) -> None:
+    commands = Path(sys.modules["melgpt"].__file__ or "").parent / "commands"
+    assert {path.stem for path in commands.glob("*.py")} - {"__init__"} == set(COMMANDS)
