@@ -60,12 +60,12 @@ class CodeStore:
     def __len__(self) -> int:
         return len(self.index)
 
-    def sequence(self, number: int, end: int) -> tuple[torch.Tensor, int]:
-        """Tokens [S] int64 of a sequence, followed by `end` where the sound ends there, and its class."""
+    def sequence(self, number: int, end: int | None) -> tuple[torch.Tensor, int]:
+        """Tokens [S] int64 of a sequence and its class; `end`, if any, follows where the sound ends."""
         record = self.index[number]
         first = int(record["offset"])
         tokens = torch.from_numpy(self._tokens[first : first + int(record["tokens"])].astype(np.int64))
-        if record["ends"]:
+        if record["ends"] and end is not None:
             tokens = torch.cat([tokens, torch.tensor([end])])
         return tokens, int(record["label"])
 

@@ -84,8 +84,8 @@ def prior_measures(prior: Prior, train: CodeStore, valid: CodeStore) -> dict[str
 
 
 def _table(prior: Prior, train: CodeStore) -> NDArray[np.float64]:
-    """Counts of the training tokens [classes, H, K + 1]."""
-    table = np.zeros((len(prior.config.labels), prior.config.rows, prior.config.codebook + 1))
+    """Counts of the training tokens [classes, H, vocabulary]."""
+    table = np.zeros((len(prior.config.labels), prior.config.rows, prior.gpt.vocabulary))
     for number in range(len(train)):
         sequence, label = train.sequence(number, prior.end)
         np.add.at(table[label], (np.arange(len(sequence)) % prior.config.rows, sequence.numpy()), 1)
@@ -93,7 +93,7 @@ def _table(prior: Prior, train: CodeStore) -> NDArray[np.float64]:
 
 
 def row_counts(prior: Prior, train: CodeStore) -> torch.Tensor:
-    """How often each code stands in each row of the training codes, [H, K + 1] float32."""
+    """How often each code stands in each row of the training codes, [H, vocabulary] float32."""
     return torch.from_numpy(_table(prior, train).sum(0)).float()
 
 

@@ -22,7 +22,7 @@ class PriorConfig(KindConfig):
     row_aware: bool = True
     """Tell the transformer each token's row, with an output bias for each row; the originals do not."""
     ends: bool = True
-    """A sound may end before the last column. Training needs it; the originals have no such token."""
+    """A sound may end before the last column; the originals have no such token."""
     labels: tuple[str, ...] = ()
     """Class names in the order of their indices (from the data)."""
     codebook: int = Field(1, ge=1)
@@ -34,7 +34,7 @@ class PriorConfig(KindConfig):
 
 
 class Prior(nn.Module):
-    """Vocabulary: codes 0 … K - 1, then K, the end of the sound, which stands only at the top of a column."""
+    """Vocabulary: codes 0 … K - 1, then (`ends`) K, the end of the sound, only at the top of a column."""
 
     Config = PriorConfig
     family = "prior"
@@ -58,12 +58,12 @@ class Prior(nn.Module):
         return self.config.rows * self.config.columns
 
     @property
-    def end(self) -> int:
-        """The token that ends a sound; without `ends` it is outside the vocabulary and never drawn."""
-        return self.config.codebook
+    def end(self) -> int | None:
+        """The token that ends a sound; None where the vocabulary has none."""
+        return self.config.codebook if self.config.ends else None
 
     def forward(self, tokens: Tensor, label: Tensor) -> Tensor:
-        """tokens [B, S], label [B] → logits [B, S + 1, K + 1] of tokens 0 … S."""
+        """tokens [B, S], label [B] → logits [B, S + 1, vocabulary] of tokens 0 … S."""
         return self.gpt(tokens, self.conditioning(label))
 
     def label_index(self, label: str) -> int:

@@ -93,17 +93,16 @@ def sample(
     nothing: Tensor,
     *,
     length: int,
-    end: int,
+    end: int | None,
     rows: int,
     sampling: Sampling,
     streams: Sequence[torch.Generator],
 ) -> list[Tensor]:
     """New token sequences, one for each row of prefix [B, P, C]: whole columns, at most `length` tokens.
 
-    nothing [B, P, C] is the prefix of no condition; `end` may be drawn at the top of any column but the first
-    (never, if the vocabulary has no such token). One stream a clip: it gives one number for each token of its
-    clip and no more, so that it stands at the same place whatever the batch. Raises ValueError for a length
-    that is not whole columns.
+    nothing [B, P, C] is the prefix of no condition; `end`, if any, may be drawn at the top of any column but
+    the first. One stream a clip: it gives one number for each token of its clip and no more, so that it
+    stands at the same place whatever the batch. Raises ValueError for a length that is not whole columns.
     """
     if length % rows:
         raise ValueError(f"{length} tokens are not whole columns of {rows} rows")
@@ -113,7 +112,7 @@ def sample(
     cache = gpt.empty_cache(len(prefixes), prefix.shape[1] + length)
     tokens = torch.zeros(batch, 0, dtype=torch.int64, device=prefix.device)
     logits = gpt.prefill(tokens.repeat(len(prefixes) // batch, 1), prefixes, cache)
-    is_end = torch.arange(logits.shape[-1], device=prefix.device) == end
+    is_end = torch.arange(logits.shape[-1], device=prefix.device) == (-1 if end is None else end)
     lengths = torch.full((batch,), length, device=prefix.device)
     for index in range(length):
         if guided:
@@ -122,7 +121,7 @@ def sample(
             logits = logits.masked_fill(is_end, -torch.inf)
         uniform = _draw(streams, (lengths == length).tolist())
         token = pick(probabilities(logits.cpu(), sampling), uniform).to(prefix.device)
-        lengths = torch.where((token == end) & (lengths == length), index, lengths)
+        lengths = torch.where(is_end[token] & (lengths == length), index, lengths)
         tokens = torch.cat([tokens, token[:, None]], dim=1)
         if bool((lengths < length).all()) or index == length - 1:
             break

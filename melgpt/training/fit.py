@@ -141,7 +141,7 @@ class Run:
             prior.gpt.start_at_frequencies(row_counts(prior, train))
         task = PriorTask(prior, settings)
         number, length = epochs(settings)
-        shape = {"rows": config.rows, "end": prior.end}
+        shape: dict[str, Any] = {"rows": config.rows, "end": prior.end}
         data = EpochData(
             lambda epoch: Sequences(train, settings, epoch=epoch, length=length * settings.batch, **shape),
             AllSequences(valid, prior.end),

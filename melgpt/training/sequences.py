@@ -16,10 +16,10 @@ IGNORED = -100
 
 
 class Sequences(Dataset[tuple[Tensor, int]]):
-    """One epoch of training sequences: tokens [S], with the end token where the sound ends, and the class."""
+    """One epoch of training sequences: tokens [S], with an end token where the sound ends, and the class."""
 
     def __init__(
-        self, codes: CodeStore, config: PriorTraining, *, rows: int, end: int, epoch: int, length: int
+        self, codes: CodeStore, config: PriorTraining, *, rows: int, end: int | None, epoch: int, length: int
     ) -> None:
         self.codes, self.config, self.rows, self.end = codes, config, rows, end
         self.epoch, self.length = epoch, length
@@ -45,7 +45,7 @@ class Sequences(Dataset[tuple[Tensor, int]]):
 class AllSequences(Dataset[tuple[Tensor, int]]):
     """Every sequence once, in order: for validation."""
 
-    def __init__(self, codes: CodeStore, end: int) -> None:
+    def __init__(self, codes: CodeStore, end: int | None) -> None:
         self.codes, self.end = codes, end
 
     def __len__(self) -> int:

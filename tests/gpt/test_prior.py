@@ -24,7 +24,7 @@ def test_a_full_sound_fits_and_the_vocabulary_holds_the_end() -> None:
 def test_without_ends_the_vocabulary_is_the_codebook() -> None:
     prior = made(ends=False)
     assert prior(torch.zeros(1, 0, dtype=torch.int64), torch.tensor([0])).shape == (1, 1, 6)
-    assert prior.end == prior.gpt.vocabulary
+    assert prior.end is None
 
 
 def test_the_label_changes_the_logits() -> None:
