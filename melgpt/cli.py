@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -24,6 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command: 0 for success, 2 for what the user can mend (one line), 1 for a fault of ours."""
     # Waiting threads that spin slow a shared machine many times; torch reads this when it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A label in a script that the terminal's encoding lacks must not end the run.
+            stream.reconfigure(errors="replace")
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())

@@ -1,0 +1,39 @@
+"""Device and precision are chosen by what the machine has."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import MICRO, melgpt
+
+from melgpt import runtime
+
+
+@pytest.mark.parametrize(("units", "chosen"), [(True, "bf16"), (False, "fp32")])
+def test_bf16_is_chosen_where_the_cpu_has_units_for_it(
+    units: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "has_bf16_units", lambda: units)
+    assert runtime.choose_precision(torch.device("cpu")) == chosen
+
+
+def test_a_named_precision_and_device_win() -> None:
+    assert runtime.choose_precision(torch.device("cpu"), "bf16") == "bf16"
+    assert runtime.choose_device("cpu") == torch.device("cpu")
+
+
+def test_memory_is_told_in_gib() -> None:
+    peak = runtime.peak_memory_gib()
+    assert peak is None or 0.05 < peak < 64
+
+
+def test_a_run_in_bf16_learns_too(trained: Path, tmp_path: Path) -> None:
+    done = melgpt(
+        "train", "codec", trained / "data", "--out", tmp_path, "--recipe", MICRO, "runtime.precision=bf16"
+    )
+    assert done.returncode == 0, done.stderr
+    done = melgpt(
+        "train", "prior", trained / "data", "--out", tmp_path, "--recipe", MICRO, "runtime.precision=bf16"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "prior.safetensors").is_file()
