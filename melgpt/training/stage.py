@@ -18,6 +18,7 @@ from melgpt.paths import atomic
 from melgpt.progress import say
 from melgpt.runtime import choose_device, lightning_precision
 from melgpt.training.callbacks import Averaging, ShowProgress, StepSeed
+from melgpt.training.checkpoint_io import AtomicCheckpointIO, quiet_disk_errors
 from melgpt.training.data import EpochData
 from melgpt.training.errors import DivergedError
 from melgpt.training.recipe import RuntimeConfig
@@ -67,7 +68,7 @@ class Stage:
         if last.is_file():
             say(f"{self.name}: going on from {last}")
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), quiet_disk_errors():
                 # The batches are cheap crops of mapped files: more workers would only cost memory.
                 warnings.filterwarnings("ignore", ".*does not have many workers.*")
                 warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
@@ -116,6 +117,7 @@ class Stage:
                 checkpoints,
                 *callbacks,
             ],
+            plugins=[AtomicCheckpointIO()],
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
             log_every_n_steps=10,

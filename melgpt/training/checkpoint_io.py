@@ -1,0 +1,43 @@
+"""Training checkpoints that appear whole or not at all, whatever happens while they are written."""
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from melgpt.paths import atomic, disk_message
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the old file and takes its place at the end.
+
+    Lightning's own goes through the system's temporary folder and copies from there, so a full disk or a kill
+    leaves half a file where the last good one stood.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        with atomic(Path(path)) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
+
+
+@contextmanager
+def quiet_disk_errors() -> Iterator[None]:
+    """A full disk is told once, without the traceback that TensorBoard's writing thread would print."""
+    shown = threading.excepthook
+
+    def hook(failure: Any) -> None:
+        if not (isinstance(failure.exc_value, OSError) and disk_message(failure.exc_value)):
+            shown(failure)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = shown
