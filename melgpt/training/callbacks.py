@@ -31,10 +31,11 @@ class Averaging(WeightAveraging):
         def average(averaged: Any, current: Any, count: Tensor | int) -> None:
             done = float(count)
             share = min(keep, (1 + done) / (10 + done))
-            for old, new in zip(averaged, current, strict=True):
-                if old.is_floating_point():
-                    old.lerp_(new.detach().to(old.dtype), 1 - share)
-                else:
+            pairs = [(old, new.detach()) for old, new in zip(averaged, current, strict=True)]
+            moving = [pair for pair in pairs if pair[0].is_floating_point()]
+            torch._foreach_lerp_([old for old, _ in moving], [new for _, new in moving], 1 - share)
+            for old, new in pairs:
+                if not old.is_floating_point():
                     old.copy_(new)
 
         super().__init__(use_buffers=True, multi_avg_fn=average)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from melgpt import checkpoint, registry
 from melgpt.audio.mel import frame_count
 from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore, encode_split
-from melgpt.data.prepare import prepare
+from melgpt.data.prepare import is_current, prepare
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.evaluation.card import write_card
@@ -54,8 +54,9 @@ class Run:
 
     def fit(self, source: Path) -> None:
         """From a folder of sounds to a finished model folder."""
-        with self._timed("prepare"):
-            prepared = prepare(source, self.folder / "data", self.recipe.data, self.recipe.mel)
+        data, options = self.folder / "data", (self.recipe.data, self.recipe.mel)
+        with nullcontext() if is_current(source, data, *options) else self._timed("prepare"):
+            prepared = prepare(source, data, *options)
         for line in prepared.report():
             say(line)
         store = Store.open(self.folder / "data")
@@ -87,8 +88,9 @@ class Run:
         hear = HearReconstructions(
             clips, registry.build("vocoder", registry.configure("vocoder", _hearing(self.recipe)))
         )
-        with self._timed("train codec"):
-            Stage("codec", self.folder / "training" / "codec", made_from).train(
+        stage = Stage("codec", self.folder / "training" / "codec", made_from)
+        with self._timed("train codec", go_on=stage.resumes):
+            stage.train(
                 task, data, settings=settings, runtime=self.recipe.runtime, monitor="val/l1", callbacks=[hear]
             )
         # The last weights, not those of the lowest L1: that measure does not see the texture that the
@@ -150,7 +152,7 @@ class Run:
             collate=collate,
         )
         stage = Stage("prior", self.folder / "training" / "prior", made_from)
-        with self._timed("train prior"):
+        with self._timed("train prior", go_on=stage.resumes):
             stage.train(
                 task,
                 data,
@@ -224,14 +226,22 @@ class Run:
     def _measure(self, part: str, values: dict[str, float]) -> None:
         self.figures[part] = values
         self.figures["peak_memory_gib"] = peak_memory_gib()
+        self._write_figures()
+
+    def _write_figures(self) -> None:
         with atomic(self.folder / FIGURES) as temporary:
             temporary.write_text(json.dumps(self.figures, indent=2) + "\n", encoding="utf-8")
 
     @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
+    def _timed(self, stage: str, *, go_on: bool = False) -> Iterator[None]:
+        """Record the seconds of a stage; a resumed one adds to what it took before it was stopped."""
         start = time.monotonic()
-        yield
-        self.figures["seconds"][stage] = round(time.monotonic() - start, 1)
+        before = self.figures["seconds"].get(stage, 0.0) if go_on else 0.0
+        try:
+            yield
+        finally:
+            self.figures["seconds"][stage] = round(before + time.monotonic() - start, 1)
+            self._write_figures()
 
 
 def _digest(values: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from melgpt.training.settings import StageTraining
 def optimiser(groups: Iterable[Any], config: StageTraining) -> torch.optim.Optimizer:
     """AdamW as the stage's settings say."""
     return torch.optim.AdamW(
-        groups, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
+        groups, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay, fused=True
     )
 
 

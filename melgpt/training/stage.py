@@ -48,6 +48,11 @@ class Stage:
         with atomic(folder / STAMP) as temporary:
             temporary.write_text(stamp, encoding="utf-8")
 
+    @property
+    def resumes(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return (self.folder / LAST).is_file()
+
     def train(
         self,
         task: Any,
@@ -65,7 +70,7 @@ class Stage:
         number, _ = epochs(settings)
         trainer = self._trainer(settings, runtime, monitor, callbacks)
         last = self.folder / LAST
-        if last.is_file():
+        if self.resumes:
             say(f"{self.name}: going on from {last}")
         try:
             with warnings.catch_warnings(), quiet_disk_errors():
@@ -75,7 +80,7 @@ class Stage:
                 # The folder exists because the stamp was written into it.
                 warnings.filterwarnings("ignore", ".*exists and is not empty.*")
                 warnings.filterwarnings("ignore", ".*LeafSpec.*")
-                trainer.fit(task, datamodule=data, ckpt_path=last if last.is_file() else None)
+                trainer.fit(task, datamodule=data, ckpt_path=last if self.resumes else None)
         except DivergedError as error:
             raise UserError(self._advice(error)) from None
         except SystemExit:
@@ -127,7 +132,7 @@ class Stage:
 
     def _advice(self, error: DivergedError) -> str:
         last = self.folder / LAST
-        good = f"the last good checkpoint is {last}" if last.is_file() else "there is no checkpoint yet"
+        good = f"the last good checkpoint is {last}" if self.resumes else "there is no checkpoint yet"
         return (
             f"{error}; {good}. Lower train.{self.name}.learning_rate (which starts the stage anew) or look "
             "for broken clips in audit.csv"
