@@ -11,7 +11,7 @@ from typing import Any
 
 NEW_OF_EACH = 4
 REAL_OF_EACH = 2
-SAMPLING = {"top_p": 0.9, "guidance": 1.5}
+SAMPLING: dict[str, Any] = {"top_p": 0.9, "guidance": 1.5}
 """A little tamer and more typical than the defaults, as one would choose for a model of minutes."""
 
 

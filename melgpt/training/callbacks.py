@@ -33,7 +33,8 @@ class Averaging(WeightAveraging):
             share = min(keep, (1 + done) / (10 + done))
             pairs = [(old, new.detach()) for old, new in zip(averaged, current, strict=True)]
             moving = [pair for pair in pairs if pair[0].is_floating_point()]
-            torch._foreach_lerp_([old for old, _ in moving], [new for _, new in moving], 1 - share)
+            if moving:
+                torch._foreach_lerp_([old for old, _ in moving], [new for _, new in moving], 1 - share)
             for old, new in pairs:
                 if not old.is_floating_point():
                     old.copy_(new)
