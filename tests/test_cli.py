@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import melgpt
 
+from conftest import melgpt
 from melgpt.cli import COMMANDS
 
 

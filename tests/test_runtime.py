@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import MICRO, melgpt
 
+from conftest import MICRO, melgpt
 from melgpt import runtime
 
 

@@ -31,7 +31,7 @@ from melgpt.training.data import EpochData
 from melgpt.training.prior_task import PriorTask
 from melgpt.training.recipe import Recipe
 from melgpt.training.sequences import AllSequences, Sequences, collate
-from melgpt.training.stage import Stage, early_stopping, epochs
+from melgpt.training.stage import BEST, LAST, Stage, early_stopping, epochs
 
 HEARD_CLIPS = 4
 FIGURES = "figures.json"
@@ -95,8 +95,9 @@ class Run:
             )
         # The last weights, not those of the lowest L1: that measure does not see the texture that the
         # adversarial part adds, and prefers the smooth pictures from before it.
-        self._finish("codec", task.part, made_from, {"data": store.fingerprint})
+        stage.load(task, LAST)
         self._measure("codec", codec_measures(task.part.eval(), store))
+        self._finish("codec", task.part, made_from, {"data": store.fingerprint})
 
     def make_vocoder(self) -> None:
         """Stage `vocoder`: vocoder.safetensors, from nothing or from a file of trained weights."""
@@ -161,9 +162,9 @@ class Run:
                 monitor="val/bits",
                 callbacks=[early_stopping("val/bits", settings.patience)],
             )
-        stage.load_best(task)
-        self._finish("prior", task.part, made_from, {"codec": mark, "data": store.fingerprint})
+        stage.load(task, BEST)
         self._measure("prior", prior_measures(task.part.eval(), train, valid))
+        self._finish("prior", task.part, made_from, {"codec": mark, "data": store.fingerprint})
         write_card(
             self.folder / "README.md",
             labels=store.labels,

@@ -63,7 +63,7 @@ class Stage:
         monitor: str,
         callbacks: list[Callback],
     ) -> None:
-        """Train a task, or go on from its last checkpoint. The averaged weights end up in `task.part`.
+        """Train a task, or go on from its last checkpoint; `load` then gives the weights to keep.
 
         Raises UserError when training diverges and KeyboardInterrupt when the user stops it.
         """
@@ -89,9 +89,12 @@ class Stage:
         if trainer.interrupted:
             raise KeyboardInterrupt
 
-    def load_best(self, task: lightning.LightningModule) -> None:
-        """Put the weights of the best validation into the task."""
-        saved = torch.load(self.folder / BEST, map_location="cpu", weights_only=True)
+    def load(self, task: lightning.LightningModule, name: str) -> None:
+        """Put the averaged weights of a checkpoint, BEST or LAST, into the task.
+
+        Also after training: a run that was killed behind its last step has nothing left to train.
+        """
+        saved = torch.load(self.folder / name, map_location="cpu", weights_only=True)
         task.load_state_dict(saved["state_dict"], strict=True)
 
     def _trainer(

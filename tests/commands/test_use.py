@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import melgpt as command
 
 import melgpt
+from conftest import melgpt as command
 from melgpt.audio.io import read
 from melgpt.errors import UserError
 from melgpt.pipeline import SoundModel

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from made_sounds import RATE, Sound, sound
 
+from made_sounds import RATE, Sound, sound
 from melgpt.audio.mel import analyse
 from melgpt.data.config import DataConfig
 from melgpt.data.duplicates import RADIUS, candidates, signature, similarity, verified

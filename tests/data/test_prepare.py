@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from made_sounds import RATE, save, sound
 
+from made_sounds import RATE, save, sound
 from melgpt.audio.io import read
 from melgpt.audio.mel import analyse
 from melgpt.data import decode as decoding

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_sounds import save, sound
 
+from made_sounds import save, sound
 from melgpt.data.prepare import DataConfig, prepare
 from melgpt.data.store import OPEN_SHARDS, Store
 from melgpt.errors import UserError

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import MICRO
 
+from conftest import MICRO
 from melgpt.codec.codec import Codec
 from melgpt.data.store import Store
 from melgpt.evaluation.card import table

@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from tiny_gpt import BLOCKS, ROWS, VOCABULARY, WIDTH, made
 from torch import nn
 
 from melgpt.gpt.model import GPT, weight_decay_groups
 from melgpt.nn.transformer import BlockConfig
+from tiny_gpt import BLOCKS, ROWS, VOCABULARY, WIDTH, made
 
 
 @pytest.fixture(params=[(b, r) for b in BLOCKS for r in (0, ROWS)], ids=str)

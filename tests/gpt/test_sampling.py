@@ -6,12 +6,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_gpt import BLOCKS, END, ROWS, VOCABULARY, WIDTH, StubGPT, made
 from torch import Tensor
 
 from melgpt.errors import UserError
 from melgpt.gpt.model import GPT
 from melgpt.gpt.sampling import Sampling, guide, pick, probabilities, random_streams, sample
+from tiny_gpt import BLOCKS, END, ROWS, VOCABULARY, WIDTH, StubGPT, made
 
 LENGTH = 7 * ROWS
 VARIED = Sampling(temperature=0.9, top_k=8, top_p=0.95, min_p=0.01, guidance=1.5)

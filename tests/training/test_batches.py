@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import MICRO
 
+from conftest import MICRO
 from melgpt.codec.codec import Codec
 from melgpt.data.code_store import Augmentation, CodeStore, change_gain, encode_split, variant
 from melgpt.data.store import Store

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import MICRO
 
+from conftest import MICRO
 from melgpt.codec.codec import Codec
 from melgpt.data.store import Store
 from melgpt.errors import UserError

@@ -1,6 +1,7 @@
 """A run that was stopped and killed ends with the very weights of an undisturbed one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,6 +50,16 @@ def test_ctrl_c_and_a_kill_change_nothing(corpus: Path, trained: Path, tmp_path:
     assert "codec: already trained" in done.stderr
     assert "prior: going on from" in done.stderr
     for part in ("codec", "prior", "vocoder"):
+        assert (out / f"{part}.safetensors").read_bytes() == (trained / f"{part}.safetensors").read_bytes()
+
+
+def test_a_kill_behind_the_last_step_costs_nothing(corpus: Path, trained: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(trained, tmp_path / "run")
+    for part in ("codec", "prior"):
+        (out / f"{part}.safetensors").unlink()
+    done = melgpt("fit", corpus, "--out", out, "--recipe", MICRO)
+    assert done.returncode == 0, done.stderr
+    for part in ("codec", "prior"):
         assert (out / f"{part}.safetensors").read_bytes() == (trained / f"{part}.safetensors").read_bytes()
 
 
