@@ -18,6 +18,8 @@ class DataConfig(Config):
     """Share of the sources that validation gets."""
     silence_db: float = Field(-60.0, lt=0)
     """A clip whose peak is below this, in dB of full scale, counts as silent and is left out."""
+    trim_silence: bool = True
+    """Take away what is silent before and after the sound of a file."""
     clipped_fraction: float = Field(0.01, gt=0, le=1)
     """A clip with more than this share of its samples in flat tops at full scale is listed as clipped."""
     near_duplicate: float = Field(0.85, gt=0, le=1)

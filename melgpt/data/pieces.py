@@ -17,6 +17,10 @@ from melgpt.data.duplicates import signature
 from melgpt.types import Audio, MelScale
 
 Samples = NDArray[np.float32]
+MARGIN_SECONDS = 0.1
+"""Silence that is left where a silent end is taken away."""
+SILENT_END_SECONDS = 0.3
+"""A shorter silence before or after a sound stays: it is a part of it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def cut(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pieces:
         return _nothing(path, audit.UNREADABLE, _reason(error, whole))
     except OSError as error:
         return _nothing(path, audit.UNREADABLE, error.strerror or str(error))
+    audio, skipped = _without_silent_ends(audio, config)
     if audio.seconds < config.min_seconds:
         return _nothing(
             path, audit.TOO_SHORT, f"{audio.seconds:.3f} s; at least {config.min_seconds} s needed"
@@ -66,11 +71,27 @@ def cut(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pieces:
         if first and len(samples) < least:
             break
         begin, end = (round(edge / scale.rate * audio.rate) for edge in (first, first + length))
-        findings = _judge(original[begin:end], path, first / scale.rate, config)
+        start = skipped + first / scale.rate
+        findings = _judge(original[begin:end], path, start, config)
         result.findings.extend(findings)
         if all(finding.action == audit.KEPT for finding in findings):
-            result.pieces.append(_piece(samples, first / scale.rate, scale))
+            result.pieces.append(_piece(samples, start, scale))
     return result
+
+
+def _without_silent_ends(audio: Audio, config: DataConfig) -> tuple[Audio, float]:
+    """The sound without long silence before and after it, and the seconds skipped at its start.
+
+    Many collections fill short sounds up to one length: learnt from, they would mostly teach silence.
+    """
+    loud = np.flatnonzero(np.abs(audio.samples[0].numpy()) >= 10 ** (config.silence_db / 20))
+    if not config.trim_silence or not len(loud):
+        return audio, 0.0
+    margin, length = round(MARGIN_SECONDS * audio.rate), audio.samples.shape[-1]
+    least = round(SILENT_END_SECONDS * audio.rate)
+    first = int(loud[0]) - margin if loud[0] >= least else 0
+    last = int(loud[-1]) + 1 + margin if length - loud[-1] > least else length
+    return Audio(audio.samples[:, first:last], audio.rate), first / audio.rate
 
 
 def _judge(samples: Samples, path: str, start: float, config: DataConfig) -> list[AuditRow]:

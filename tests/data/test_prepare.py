@@ -295,3 +295,17 @@ def test_real_clips_keep_their_sources_on_one_side(esc10: Path, tmp_path: Path) 
     assert found["1-17808-A"] == found["1-17808-B"]
     assert len({found[name] for name in names[2:6]}) == 1
     assert "fire/2-30322-A.wav" in reasons(result)
+
+
+@pytest.mark.parametrize("trim", [True, False])
+def test_long_silence_around_a_sound_is_taken_away(tmp_path: Path, trim: bool) -> None:
+    quiet = np.zeros(22050, np.float32)
+    for name in ("a", "b"):
+        save(tmp_path / f"in/a/{name}.wav", np.concatenate([quiet, sound(ord(name), 0.5), quiet, quiet]))
+    run(tmp_path / "in", tmp_path / "out", trim_silence=trim)
+    clip = Store.open(tmp_path / "out").clip(0)
+    if trim:
+        assert clip.start == pytest.approx(0.9, abs=0.05)
+        assert clip.seconds == pytest.approx(0.7, abs=0.05)
+    else:
+        assert (clip.start, clip.seconds) == (0, 3.5)
