@@ -45,10 +45,14 @@ def fingerprint(part: nn.Module) -> str:
 
 
 def save(
-    part: nn.Module, path: Path, *, parents: dict[str, str] | None = None, notes: dict[str, Any] | None = None
+    part: nn.Module,
+    path: Path | str,
+    *,
+    parents: dict[str, str] | None = None,
+    notes: dict[str, Any] | None = None,
 ) -> str:
     """Write a part, whole or not at all; returns its fingerprint. parents: what it was trained on top of."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialise
 
     mark = fingerprint(part)
     description = {
@@ -60,8 +64,10 @@ def save(
         "notes": notes or {},
     }
     tensors = {name: t.detach().cpu().contiguous() for name, t in part.state_dict().items()}
-    with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={_KEY: json.dumps(description, ensure_ascii=False)})
+    content = serialise(tensors, metadata={_KEY: json.dumps(description, ensure_ascii=False)})
+    # Written by Python, whose errors tell a full disk from a fault of ours; safetensors' own do not.
+    with atomic(Path(path)) as temporary:
+        temporary.write_bytes(content)
     return mark
 
 
@@ -92,7 +98,7 @@ def _read_description(path: Path, text: str) -> Description:
         raise UserError(f"{path} carries a damaged description of its kind and config: {error}") from None
 
 
-def load(path: Path, family: str | None = None) -> Any:
+def load(path: Path | str, family: str | None = None) -> Any:
     """The part in a file, in evaluation mode on the CPU.
 
     Raises UserError for a file that is missing, damaged, or of another family or version.

@@ -33,6 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
         return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"melgpt {version('melspec-gpt-vqvae')}")
+        return 0
     name = arguments[0]
     if name not in COMMANDS:
         from melgpt.errors import closest

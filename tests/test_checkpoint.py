@@ -134,13 +134,15 @@ def test_any_weight_or_option_changes_the_fingerprint() -> None:
 def test_an_interrupted_save_leaves_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = file.read_bytes()
 
-    def fail(tensors: object, path: Path, metadata: object = None) -> None:
-        Path(path).write_bytes(b"half a file")
+    def fail(self: Path, content: bytes) -> int:
+        with open(self, "wb") as half:
+            half.write(content[:11])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("safetensors.torch.save_file", fail)
-    with pytest.raises(OSError, match="No space left"):
-        checkpoint.save(make_prior(), file)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", fail)
+        with pytest.raises(OSError, match="No space left"):
+            checkpoint.save(make_prior(), file)
     assert file.read_bytes() == before
     assert [p.name for p in file.parent.iterdir()] == [file.name]
 
