@@ -84,14 +84,15 @@ def encode_split(
     folder.mkdir(parents=True)
     variants = augment.variants if split == "train" else 1
     device = next(codec.parameters()).device
-    most = columns * codec.config.network.token_size[1]
+    frames = codec.config.network.token_size[1]
+    most = columns * frames
     rows = store.rows(split)
     records, offset = [], 0
     with open(folder / "tokens.i4", "wb") as file, progress(f"codes of {split}", len(rows) * variants) as bar:
         for row in rows:
             for number in range(variants):
-                mel = variant(store, int(row), number, codec.config.network.token_size[1], augment)
-                values = torch.from_numpy(np.ascontiguousarray(mel[:most].T))[None].to(device)
+                mel = _fill(variant(store, int(row), number, frames, augment)[:most], frames, most)
+                values = torch.from_numpy(np.ascontiguousarray(mel.T))[None].to(device)
                 tokens = flatten(codec.tokenize(values))[0].cpu().numpy()
                 file.write(tokens.astype("<i4").tobytes())
                 ends = len(tokens) < columns * codec.config.rows
@@ -101,6 +102,17 @@ def encode_split(
     np.save(folder / "index.npy", np.array(records, INDEX))
     (folder / "stamp").write_text(stamp, encoding="utf-8")
     return CodeStore(folder)
+
+
+def _fill(mel: NDArray[np.float32], frames: int, most: int) -> NDArray[np.float32]:
+    """A mel [N, F] that reaches into the last column is mirrored to its end.
+
+    Such a sound goes on: filled up with silence, the gap would be learnt, and rolled into its middle.
+    """
+    missing = most - len(mel)
+    if missing >= frames or missing >= len(mel):
+        return mel
+    return np.pad(mel, ((0, missing), (0, 0)), mode="reflect") if missing else mel
 
 
 def variant(

@@ -95,6 +95,25 @@ def test_short_sounds_end_and_long_ones_do_not(codes: CodeStore, store: Store, c
     assert kinds == {True, False}
 
 
+def test_a_sound_that_goes_on_is_not_filled_with_silence(
+    store: Store, codec: Codec, codes: CodeStore
+) -> None:
+    silence = codec.tokenize(torch.zeros(1, store.scale.n_mels, 16 * COLUMNS))[0]
+    seen = 0
+    for number in np.flatnonzero(~codes.index["ends"] & (codes.index["variant"] == 0)):
+        row = int(codes.index[number]["row"])
+        mel = store.mel(row)[: 16 * COLUMNS].astype(np.float32)
+        if len(mel) % 16 == 0 or (mel[-1] == 0).any():
+            continue
+        last = codes.sequence(int(number), 16)[0][-codec.config.rows :]
+        mirrored = np.pad(mel, ((0, 16 * COLUMNS - len(mel)), (0, 0)), mode="reflect")
+        wanted = codec.tokenize(torch.from_numpy(mirrored.T.copy())[None])[0, :, -1]
+        assert torch.equal(last, wanted)
+        assert not torch.equal(last, silence[:, -1])
+        seen += 1
+    assert seen > 0
+
+
 def test_codes_are_kept_until_what_they_are_made_from_changes(
     store: Store, codec: Codec, tmp_path: Path
 ) -> None:
