@@ -152,6 +152,9 @@ class Run:
             valid_batch=settings.batch,
             collate=collate,
         )
+        judged = len(valid) >= settings.least_valid
+        if not judged:
+            say(f"prior: {len(valid)} validation clips are too few to stop by; the last weights are kept")
         stage = Stage("prior", self.folder / "training" / "prior", made_from)
         with self._timed("train prior", go_on=stage.resumes):
             stage.train(
@@ -160,9 +163,9 @@ class Run:
                 settings=settings,
                 runtime=self.recipe.runtime,
                 monitor="val/bits",
-                callbacks=[early_stopping("val/bits", settings.patience)],
+                callbacks=[early_stopping("val/bits", settings.patience)] if judged else [],
             )
-        stage.load(task, BEST)
+        stage.load(task, BEST if judged else LAST)
         self._measure("prior", prior_measures(task.part.eval(), train, valid))
         self._finish("prior", task.part, made_from, {"codec": mark, "data": store.fingerprint})
         write_card(

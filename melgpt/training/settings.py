@@ -61,4 +61,6 @@ class PriorTraining(StageTraining):
     label_smoothing: float = 0.0
     """Share of the target spread over all codes."""
     patience: int = 10
-    """Validations without a better result after which training stops."""
+    """Validations without a better result after which training stops; the best weights are kept."""
+    least_valid: int = 8
+    """With fewer validation clips than this they judge nothing: no early stop, the last weights are kept."""
