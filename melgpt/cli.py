@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A label in a script that the terminal's encoding lacks must not end the run.
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
@@ -70,6 +70,10 @@ def _run(module: object, args: argparse.Namespace) -> int:
         return _complain("stopped; what was finished is kept, run the same command again to go on")
     except (UserError, FileNotFoundError) as error:
         return _complain(str(error))
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python's own flush at exit must not complain again.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 1
     except OSError as error:
         if (message := disk_message(error)) is None:
             traceback.print_exc()

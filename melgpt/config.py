@@ -17,7 +17,7 @@ from melgpt.errors import UserError, closest
 class Config(BaseModel):
     """Base of every configuration: frozen, no unknown keys, the docstring under a field is its help."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -68,18 +68,18 @@ def _describe(error: Any, where: str) -> str:
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file as a dict. Raises UserError with the line of a syntax error."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid TOML: {error}") from None
 
 
 def parse_changes(pairs: list[str]) -> dict[str, Any]:
-    """`["codec.quantizer.kind=fsq", "codec.train.epochs=3"]` → nested dict; values are TOML, or else text."""
+    """`["codec.quantizer.kind=fsq", "train.codec.steps=3"]` → nested dict; values are TOML, or else text."""
     changes: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
-            raise UserError(f"'{pair}' is not of the form key=value, for example codec.train.epochs=20")
+            raise UserError(f"'{pair}' is not of the form key=value, for example train.codec.steps=500")
         value = _read_value(text)
         *tables, last = key.strip().split(".")
         table = changes

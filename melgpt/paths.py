@@ -43,10 +43,14 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def disk_message(error: OSError) -> str | None:
-    """One clear line for the disk's own errors (full, read-only, no permission), else None."""
+    """One clear line for what a user can mend about files (full disk, permission, names), else None."""
     where = f" while writing {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
         return f"the disk is full{where}; free some space and run the same command again"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+        return f"{error.filename}: cannot be written there, something else has that name ({error.strerror})"
+    if error.errno == errno.ENAMETOOLONG:
+        return f"the file name is too long: {error.filename}"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"no permission{f' for {error.filename}' if error.filename else ''}: {error.strerror}"
     return None

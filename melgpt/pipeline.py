@@ -85,6 +85,11 @@ class SoundModel:
         """Classes that can be asked for."""
         return () if self.prior is None else self.prior.config.labels
 
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raises UserError for the first label that is not known."""
+        for label in labels:
+            self._prior().label_index(label)
+
     @property
     def max_seconds(self) -> float:
         """Longest sound that the prior writes."""

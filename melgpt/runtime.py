@@ -4,13 +4,20 @@ from typing import Literal
 
 import torch
 
+from melgpt.errors import UserError
+
 Precision = Literal["auto", "fp32", "bf16"]
 
 
 def choose_device(name: str = "auto") -> torch.device:
     """CUDA, then Apple's MPS, then the CPU; or the one that is named."""
     if name != "auto":
-        return torch.device(name)
+        try:
+            device = torch.device(name)
+            torch.empty(1, device=device).cpu()
+        except (RuntimeError, AssertionError, NotImplementedError):
+            raise UserError(f"device '{name}' is not there; auto, cpu, cuda or mps were expected") from None
+        return device
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():

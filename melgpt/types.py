@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from melgpt.config import Config
@@ -22,19 +22,19 @@ class MelScale(Config):
     A magnitude m of the filter bank becomes `(log(max(m, floor)) - low) / (high - low)`, clipped to [0, 1].
     """
 
-    rate: int = 22050
+    rate: int = Field(22050, gt=0)
     """Sampling rate in Hz."""
-    n_fft: int = 1024
+    n_fft: int = Field(1024, gt=0)
     """Length of the periodic Hann window and of the Fourier transform, in samples."""
-    hop: int = 256
+    hop: int = Field(256, gt=0)
     """Samples from one frame to the next."""
-    n_mels: int = 80
+    n_mels: int = Field(80, gt=0)
     """Number of bands F."""
     f_min: float = 125.0
     """Lower edge of the lowest band in Hz."""
     f_max: float = 7600.0
     """Upper edge of the highest band in Hz."""
-    floor: float = 1e-5
+    floor: float = Field(1e-5, gt=0)
     """Smallest magnitude that is told apart from silence."""
     log: Literal["log10", "ln"] = "log10"
     """Base of the logarithm."""

@@ -1,6 +1,7 @@
 """New sounds from a model: a WAV, a picture and a JSON of how it was made for each."""
 
 import argparse
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"-n must be at least 1 and --seed at least 0, not {args.n} and {args.seed}")
     model = load(args.model)
     labels = args.label or list(model.labels)
+    model.check_labels(labels)
     for label in labels:
         sounds = model.generate(
             label=label,
@@ -64,5 +66,6 @@ def save_sounds(sounds: list[Any], folder: Path) -> list[Path]:
 
 
 def file_name(label: str) -> str:
-    """A label as part of a file name: any script stays, separators become underscores."""
-    return "".join(c if c.isalnum() or c in "-." else "_" for c in label)
+    """A label as part of a file name, another one for each label: any script stays."""
+    safe = "".join(c if c.isalnum() or c in "-._ " else "_" for c in label)[:80]
+    return safe if safe == label else f"{safe}-{hashlib.sha256(label.encode()).hexdigest()[:6]}"

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from melgpt.codec.codec import Codec
 from melgpt.config import Config
@@ -34,11 +35,11 @@ INDEX = np.dtype(
 class Augmentation(Config):
     """Versions of the training clips for the prior, encoded once: cheap, and it widens a small set."""
 
-    variants: int = 8
+    variants: int = Field(8, ge=1)
     """Encodings of each training clip: the clip itself, and others shifted in time and changed in gain."""
-    gain_db: float = 6.0
+    gain_db: float = Field(6.0, ge=0, le=60)
     """Variants are made louder or softer by up to this much."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=1 << 32)
     """Seed of shifts and gains."""
 
 
@@ -53,9 +54,13 @@ class CodeStore:
     def open(cls, folder: Path, stamp: str) -> Self | None:
         """The store in a folder, if it is whole and was made from what the stamp says."""
         mark = folder / "stamp"
-        if not mark.is_file() or mark.read_text(encoding="utf-8") != stamp:
+        if not mark.is_file() or mark.read_bytes() != stamp.encode():
             return None
-        return cls(folder)
+        try:
+            found = cls(folder)
+        except (OSError, ValueError):
+            return None
+        return found if len(found._tokens) == found.index["tokens"].sum() else None
 
     def __len__(self) -> int:
         return len(self.index)

@@ -42,10 +42,8 @@ class Run:
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder, self.recipe = folder, recipe
-        self.figures: dict[str, Any] = {"seconds": {}}
-        file = folder / FIGURES
-        if file.is_file():
-            self.figures = json.loads(file.read_text(encoding="utf-8"))
+        _check_folder(folder)
+        self.figures = _read_figures(folder / FIGURES)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -54,6 +52,7 @@ class Run:
 
     def fit(self, source: Path) -> None:
         """From a folder of sounds to a finished model folder."""
+        self._vocoder()  # what is wrong with it is said now, not after hours of training
         data, options = self.folder / "data", (self.recipe.data, self.recipe.mel)
         with nullcontext() if is_current(source, data, *options) else self._timed("prepare"):
             prepared = prepare(source, data, *options)
@@ -102,6 +101,12 @@ class Run:
     def make_vocoder(self) -> None:
         """Stage `vocoder`: vocoder.safetensors, from nothing or from a file of trained weights."""
         target = self.folder / "vocoder.safetensors"
+        vocoder = self._vocoder()
+        if not target.is_file() or checkpoint.describe(target).fingerprint != checkpoint.fingerprint(vocoder):
+            checkpoint.save(vocoder, target)
+
+    def _vocoder(self) -> Any:
+        """The recipe's vocoder. Raises UserError where its weights are missing or its mel scale differs."""
         config = self.recipe.vocoder
         if self.recipe.vocoder_file:
             vocoder = checkpoint.load(Path(self.recipe.vocoder_file), "vocoder")
@@ -117,8 +122,7 @@ class Run:
                 f"the vocoder's mel scale {vocoder.scale!r} is not the recipe's {self.recipe.mel!r}: "
                 "set [mel] as the vocoder has it"
             )
-        if not target.is_file() or checkpoint.describe(target).fingerprint != checkpoint.fingerprint(vocoder):
-            checkpoint.save(vocoder, target)
+        return vocoder
 
     def train_prior(self, store: Store) -> None:
         """Stage `prior`: prior.safetensors; needs codec.safetensors in the same folder."""
@@ -210,8 +214,12 @@ class Run:
                 f"the data set has the mel scale {store.scale!r}, the recipe {self.recipe.mel!r}: "
                 "prepare it again or set [mel]"
             )
-        if not len(store.rows("valid")):
-            raise UserError("the data set has no validation clips: give it at least two sources")
+        for split in ("train", "valid"):
+            if not len(store.rows(split)):
+                raise UserError(
+                    f"the data set has no {split} clips: a class needs at least two recordings, "
+                    "one to learn from and one to check with"
+                )
 
     def _is_done(self, family: str, made_from: dict[str, Any]) -> bool:
         file = self.folder / f"{family}.safetensors"
@@ -246,6 +254,24 @@ class Run:
         finally:
             self.figures["seconds"][stage] = round(before + time.monotonic() - start, 1)
             self._write_figures()
+
+
+def _check_folder(folder: Path) -> None:
+    """Raises UserError for a folder that holds something else than a run: its files would be written over."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file; give a folder")
+    ours = ("data/data.json", "data.partial", "training", FIGURES, "codec.safetensors")
+    if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in ours):
+        raise UserError(f"--out {folder} is not empty and not a model folder: give a new folder")
+
+
+def _read_figures(file: Path) -> dict[str, Any]:
+    """Figures of an earlier run; mere statistics, so damaged ones are forgotten."""
+    try:
+        figures = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        figures = None
+    return figures if isinstance(figures, dict) and "seconds" in figures else {"seconds": {}}
 
 
 def _digest(values: dict[str, Any]) -> str:

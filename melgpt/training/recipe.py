@@ -64,6 +64,8 @@ class Recipe(Config):
         if not isinstance(values, dict):
             return values
         mel = values.get("mel", {})
+        if not isinstance(mel, dict | MelScale):
+            raise ValueError(f"mel is a table of options, such as mel.preset=hifigan, not {mel!r}")
         if isinstance(mel, dict):
             preset = {k: v for k, v in mel.items() if k != "preset"}
             mel = MelScale.preset(str(mel.get("preset", "specvqgan"))).changed(**preset)
@@ -72,6 +74,16 @@ class Recipe(Config):
         shared["codec"] = _with_mel(values.get("codec", {}), scale)
         shared["vocoder"] = _with_mel(values.get("vocoder", {"kind": "griffin_lim"}), scale)
         return shared
+
+    @model_validator(mode="after")
+    def _check_crops(self) -> Self:
+        frames = self.codec.network.token_size[1]
+        if self.train.codec.crop_frames % frames:
+            raise ValueError(
+                f"train.codec.crop_frames must be a multiple of the {frames} frames of a token, "
+                f"not {self.train.codec.crop_frames}"
+            )
+        return self
 
     @classmethod
     def read(cls, name: str, changes: list[str] | None = None) -> Self:

@@ -1,53 +1,59 @@
 """How each stage is trained; what is trained is described beside the networks."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from melgpt.codec.discriminator import DiscriminatorConfig
 from melgpt.config import Config
 from melgpt.data.code_store import Augmentation
+
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class StageTraining(Config):
     """What all stages have in common. A stage's length is given in steps: it is known before it begins."""
 
-    steps: int = 2000
+    steps: int = Field(2000, ge=1)
     """Optimiser steps of the stage."""
-    batch: int = 16
+    batch: int = Field(16, ge=1)
     """Clips a step."""
-    learning_rate: float = 3e-4
+    learning_rate: float = Field(3e-4, gt=0)
     """Highest learning rate; it rises over `warmup` steps and falls along a cosine to a tenth."""
-    warmup: int = 100
+    warmup: int = Field(100, ge=0)
     """Steps until the learning rate is reached."""
-    weight_decay: float = 0.01
+    weight_decay: float = Field(0.01, ge=0)
     """Decay of AdamW."""
-    betas: tuple[float, float] = (0.9, 0.99)
+    betas: tuple[Share, Share] = (0.9, 0.99)
     """Averages of AdamW."""
-    clip_norm: float = 1.0
+    clip_norm: float = Field(1.0, gt=0)
     """Gradients are scaled down to this norm."""
-    average: float = 0.999
+    average: float = Field(0.999, ge=0, lt=1)
     """Share of the averaged weights (EMA) that a step keeps; they are the ones validated and saved."""
-    validate_every: int = 200
+    validate_every: int = Field(200, ge=1)
     """Steps between validations; a checkpoint is written at each."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=1 << 32)
     """Seed of weights, batches and augmentation."""
 
 
 class CodecTraining(StageTraining):
     """Training of the codec."""
 
-    crop_frames: int = 128
+    crop_frames: int = Field(128, ge=1)
     """Mel frames of a training crop; shorter clips are followed by silence."""
-    gain_db: float = 6.0
+    gain_db: float = Field(6.0, ge=0, le=60)
     """Crops are made louder or softer by up to this much."""
-    quantizer_weight: float = 1.0
+    quantizer_weight: float = Field(1.0, ge=0)
     """Weight of the quantizer's loss."""
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     """The PatchGAN."""
-    adversarial_start: int = 1000
+    adversarial_start: int = Field(1000, ge=0)
     """Step from which the discriminator takes part; at or above `steps` it never does."""
-    adversarial_weight: float = 0.8
+    adversarial_weight: float = Field(0.8, ge=0)
     """Factor on the adaptive weight of the adversarial loss."""
-    adversarial_limit: float = 1.0
+    adversarial_limit: float = Field(1.0, ge=0)
     """Largest adaptive weight."""
-    valid_clips: int = 48
+    valid_clips: int = Field(48, ge=1)
     """Most validation clips that are measured at each validation."""
 
 
@@ -56,11 +62,11 @@ class PriorTraining(StageTraining):
 
     augment: Augmentation = Augmentation()
     """Versions of the training clips."""
-    roll: float = 0.5
+    roll: float = Field(0.5, ge=0, le=1)
     """Share of the clips of full length that are rolled in time (never those with an end)."""
-    label_smoothing: float = 0.0
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target spread over all codes."""
-    patience: int = 10
+    patience: int = Field(10, ge=1)
     """Validations without a better result after which training stops; the best weights are kept."""
-    least_valid: int = 8
+    least_valid: int = Field(8, ge=0)
     """With fewer validation clips than this they judge nothing: no early stop, the last weights are kept."""

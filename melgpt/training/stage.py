@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import pickle
 import shutil
 import warnings
 from pathlib import Path
@@ -69,6 +70,8 @@ class Stage:
         """
         number, _ = epochs(settings)
         trainer = self._trainer(settings, runtime, monitor, callbacks)
+        if self.resumes:
+            self._read(LAST)
         last = self.folder / LAST
         if self.resumes:
             say(f"{self.name}: going on from {last}")
@@ -94,8 +97,18 @@ class Stage:
 
         Also after training: a run that was killed behind its last step has nothing left to train.
         """
-        saved = torch.load(self.folder / name, map_location="cpu", weights_only=True)
+        saved = self._read(name)
         task.load_state_dict(saved["state_dict"], strict=True)
+
+    def _read(self, name: str) -> Any:
+        """A checkpoint's content. Raises UserError where it is missing or damaged."""
+        try:
+            return torch.load(self.folder / name, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+            raise UserError(
+                f"the checkpoint {self.folder / name} is missing or damaged: delete {self.folder} to train "
+                f"the stage anew ({error})"
+            ) from None
 
     def _trainer(
         self, settings: StageTraining, runtime: RuntimeConfig, monitor: str, callbacks: list[Callback]
@@ -149,7 +162,7 @@ def early_stopping(monitor: str, patience: int) -> EarlyStopping:
 
 def _has_stamp(folder: Path, stamp: str) -> bool:
     file = folder / STAMP
-    return file.is_file() and file.read_text(encoding="utf-8") == stamp
+    return file.is_file() and file.read_bytes() == stamp.encode()
 
 
 def _move_aside(folder: Path, name: str) -> None:

@@ -129,3 +129,53 @@ def test_a_full_disk(
     assert code == 2
     assert "the disk is full" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [], "nothing half-written stays behind"
+
+
+def test_a_folder_of_something_else_is_not_written_over(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "README.md").write_text("precious")
+    _fails("not a model folder", "fit", corpus, "--out", tmp_path / "project", "--recipe", MICRO)
+    assert (tmp_path / "project" / "README.md").read_text() == "precious"
+    (tmp_path / "file").write_text("x")
+    _fails("is a file", "fit", corpus, "--out", tmp_path / "file", "--recipe", MICRO)
+
+
+def test_a_vocoder_without_weights_is_refused_before_anything_else(corpus: Path, tmp_path: Path) -> None:
+    _fails("vocoder_file", "fit", corpus, "--out", tmp_path / "r", "--recipe", MICRO, "vocoder.kind=melgan")
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["train.codec.steps=0", "train.prior.batch=-1", "train.codec.crop_frames=17", "mel.hop=0", "mel=3"],
+)
+def test_an_impossible_setting(corpus: Path, tmp_path: Path, change: str) -> None:
+    _fails(
+        change.split("=")[0].split(".")[-1], "fit", corpus, "--out", tmp_path / "r", "--recipe", MICRO, change
+    )
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_damaged_checkpoint_says_what_to_delete(trained: Path, corpus: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(trained, tmp_path / "run")
+    (broken / "codec.safetensors").unlink()
+    (broken / "training/codec/last.ckpt").write_bytes(b"half")
+    (broken / "figures.json").write_text("no figures")
+    _fails("delete", "fit", corpus, "--out", broken, "--recipe", MICRO)
+
+
+def test_nothing_is_made_when_one_label_is_unknown(trained: Path, tmp_path: Path) -> None:
+    _fails(
+        "did you mean", "generate", trained, "--label", "baby", "--label", "dgo", "--out", tmp_path / "new"
+    )
+    assert not (tmp_path / "new").exists()
+    _fails("temperature", "generate", trained, "--temperature", "nan", "--out", tmp_path / "new")
+
+
+def test_labels_never_share_a_file() -> None:
+    from melgpt.commands.generate import file_name
+
+    labels = ["🐕", "🐈", "a/b", "a b", "a_b", "dog", "x" * 300, "x" * 301]
+    assert len({file_name(label) for label in labels}) == len(labels)
+    assert file_name("dog") == "dog"
+    assert max(len(file_name(label)) for label in labels) < 100
