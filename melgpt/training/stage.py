@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import pickle
 import shutil
 import warnings
 from pathlib import Path
@@ -104,7 +103,7 @@ class Stage:
         """A checkpoint's content. Raises UserError where it is missing or damaged."""
         try:
             return torch.load(self.folder / name, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        except Exception as error:  # a damaged file makes the unpickler raise anything, KeyError included
             raise UserError(
                 f"the checkpoint {self.folder / name} is missing or damaged: delete {self.folder} to train "
                 f"the stage anew ({error})"
