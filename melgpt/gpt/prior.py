@@ -1,5 +1,7 @@
 """The prior: a GPT over the codec's grid, with condition, labels and geometry; writes grids for a class."""
 
+import unicodedata
+
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -68,7 +70,7 @@ class Prior(nn.Module):
 
     def label_index(self, label: str) -> int:
         """Index of a class, by its name or a unique last part of it. Raises UserError, naming the nearest."""
-        labels = self.config.labels
+        labels, label = self.config.labels, unicodedata.normalize("NFC", label)
         if label in labels:
             return labels.index(label)
         ending = [i for i, known in enumerate(labels) if known.split("/")[-1].lower() == label.lower()]

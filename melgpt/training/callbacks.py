@@ -78,12 +78,17 @@ class HearReconstructions(Callback):
             values = mel[None].to(pl_module.device)
             codec = pl_module.codec
             restored = codec.detokenize(codec.tokenize(values))[..., : mel.shape[-1]]
-            self._log(trainer, f"clip {number}/reconstruction", restored)
+            self._log(trainer, number, "reconstruction", restored)
             if trainer.current_epoch == 0:
-                self._log(trainer, f"clip {number}/original", values)
+                self._log(trainer, number, "original", values)
 
-    def _log(self, trainer: lightning.Trainer, name: str, values: Tensor) -> None:
+    def _log(self, trainer: lightning.Trainer, number: int, name: str, values: Tensor) -> None:
         board: Any = trainer.loggers[0].experiment  # type: ignore[attr-defined]
-        board.add_image(name, mel_image(values[0].cpu()), trainer.global_step, dataformats="HWC")
+        board.add_image(
+            f"picture {number}/{name}", mel_image(values[0].cpu()), trainer.global_step, dataformats="HWC"
+        )
         rate = self.vocoder.scale.rate  # type: ignore[union-attr]
-        board.add_audio(name, self.vocoder(values.cpu())[0], trainer.global_step, sample_rate=rate)
+        # Under another name: TensorBoard shows one kind of thing a name.
+        board.add_audio(
+            f"sound {number}/{name}", self.vocoder(values.cpu())[0], trainer.global_step, sample_rate=rate
+        )

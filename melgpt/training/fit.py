@@ -177,7 +177,7 @@ class Run:
             labels=store.labels,
             clips=len(store),
             figures=self.figures,
-            folder=self.folder.name,
+            folder=self.folder.as_posix(),
         )
 
     def _codes(self, codec: Codec, mark: str, store: Store, columns: int) -> tuple[CodeStore, CodeStore]:

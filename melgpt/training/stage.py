@@ -116,13 +116,16 @@ class Stage:
         logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
         number, length = epochs(settings)
         device = choose_device(runtime.device)
-        checkpoints = ModelCheckpoint(
-            dirpath=self.folder,
-            filename=BEST.removesuffix(".ckpt"),
-            monitor=monitor,
-            save_last=True,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
+        # Two of them: one that has a monitor writes nothing, its last file neither, where nothing got better.
+        best, last = (
+            ModelCheckpoint(
+                dirpath=self.folder,
+                filename=name.removesuffix(".ckpt"),
+                monitor=watched,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            )
+            for name, watched in ((BEST, monitor), (LAST, None))
         )
         return lightning.Trainer(
             max_epochs=number,
@@ -134,8 +137,9 @@ class Stage:
                 StepSeed(settings.seed),
                 Averaging(settings.average),
                 ShowProgress(self.name, number * length, monitor),
-                checkpoints,
                 *callbacks,
+                best,
+                last,
             ],
             plugins=[AtomicCheckpointIO()],
             reload_dataloaders_every_n_epochs=1,

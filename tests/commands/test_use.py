@@ -48,7 +48,15 @@ def test_the_board_has_scalars_pictures_and_sound(trained: Path) -> None:
         "val/dead_codes",
     }
     assert wanted <= set(tags["scalars"])
-    assert {"clip 0/original", "clip 0/reconstruction"} <= set(tags["images"]) & set(tags["audio"])
+    assert {"picture 0/original", "picture 0/reconstruction"} <= set(tags["images"])
+    assert {"sound 0/original", "sound 0/reconstruction"} <= set(tags["audio"])
+    assert not set(tags["images"]) & set(tags["audio"]), "TensorBoard shows one kind of thing a name"
+
+
+def test_the_last_checkpoint_is_the_last_whatever_got_better(trained: Path) -> None:
+    for stage in ("codec", "prior"):
+        last = torch.load(trained / "training" / stage / "last.ckpt", weights_only=True)
+        assert last["epoch"] == 2, "three epochs of four steps"
 
 
 def test_generate_writes_sound_picture_and_how(trained: Path, tmp_path: Path) -> None:
