@@ -79,7 +79,7 @@ def _run(module: object, args: argparse.Namespace) -> int:
             traceback.print_exc()
             return 1
         return _complain(message)
-    except Exception:
+    except Exception:  # a fault of ours: shown whole, told apart from the user's by the exit code
         traceback.print_exc()
         return 1
 

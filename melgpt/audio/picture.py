@@ -59,7 +59,7 @@ def contact_sheet(
         axes[0].set_ylabel(
             label, rotation=0, ha="right", va="center", fontsize=11, color=INK, labelpad=8, family=_fonts()
         )
-        for cell, mel in zip(axes, mels, strict=False):
+        for cell, mel in zip(axes[: len(mels)], mels, strict=True):
             _draw(cell, mel, scale, longest)
         for cell in axes:
             cell.set_facecolor("#f2f2f2")
@@ -67,7 +67,7 @@ def contact_sheet(
             cell.tick_params(labelsize=7, length=2 if axes[0] is grid[-1, 0] else 0)
         for cell in axes[len(mels) :]:
             cell.set_visible(False)
-    for cell, head in zip(grid[0], heads, strict=False):
+    for cell, head in zip(grid[0][: len(heads)], heads, strict=True):
         cell.set_title(head, loc="left", fontsize=10, color=INK, family=_fonts())
     figure.supxlabel(f"seconds ({scale.f_min:.0f} to {scale.f_max:.0f} Hz upwards)", fontsize=8, color=INK)
     _save(figure, path)
