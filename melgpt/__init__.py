@@ -1,7 +1,11 @@
 """MelGPT: learns the sounds in a folder and makes new ones. Names are loaded on first use (PEP 562)."""
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# Waiting threads that spin slow a shared machine many times; torch reads this when it is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from melgpt.pipeline import Sound, SoundModel, load

@@ -87,6 +87,15 @@ def describe(path: Path) -> Description:
     return _read_description(path, text)
 
 
+def is_readable(path: Path) -> bool:
+    """Whether a model file is there whole: its header and as many bytes of weights as it promises."""
+    try:
+        describe(path)
+    except UserError:
+        return False
+    return True
+
+
 def _read_description(path: Path, text: str) -> Description:
     try:
         values = json.loads(text)

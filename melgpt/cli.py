@@ -23,20 +23,27 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command: 0 for success, 2 for what the user can mend (one line), 1 for a fault of ours."""
-    # Waiting threads that spin slow a shared machine many times; torch reads this when it is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A label in a script that the terminal's encoding lacks must not end the run.
             stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _dispatch(arguments)
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python's own flush at exit must not complain again.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_help())
+        print(_help(), flush=True)
         return 0 if arguments else 2
     if arguments[0] == "--version":
         from importlib.metadata import version
 
-        print(f"melgpt {version('melspec-gpt-vqvae')}")
+        print(f"melgpt {version('melspec-gpt-vqvae')}", flush=True)
         return 0
     name = arguments[0]
     if name not in COMMANDS:
@@ -71,9 +78,7 @@ def _run(module: object, args: argparse.Namespace) -> int:
     except (UserError, FileNotFoundError) as error:
         return _complain(str(error))
     except BrokenPipeError:
-        # Whoever read the output has gone; Python's own flush at exit must not complain again.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-        return 1
+        raise
     except OSError as error:
         if (message := disk_message(error)) is None:
             traceback.print_exc()

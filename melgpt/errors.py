@@ -6,9 +6,11 @@ class UserError(ValueError):
 
 
 def closest(word: str, known: list[str] | tuple[str, ...]) -> str:
-    """`; did you mean 'x'?` for the nearest known word, or the list of what there is."""
+    """`; did you mean 'x'?` for the nearest known word, or the list of what there is, if anything."""
     import difflib
 
+    if not known:
+        return ""
     near = difflib.get_close_matches(word.lower(), [k.lower() for k in known], n=1, cutoff=0.5)
     if near:
         original = next(k for k in known if k.lower() == near[0])

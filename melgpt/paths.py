@@ -9,6 +9,8 @@ from pathlib import Path
 
 from melgpt.errors import UserError, closest
 
+RECIPE_HELP = "tiny, small, seed_vas, or a .toml file (small; in a folder that was begun, the same as there)"
+
 
 def recipe_path(name: str) -> Path:
     """File of a recipe: one that comes with the package, by its name, or a TOML file, by its path."""
@@ -23,6 +25,12 @@ def recipe_path(name: str) -> Path:
     if name not in known:
         raise UserError(f"unknown recipe '{name}'{closest(name, known)} (a file must end in .toml)")
     return folder / f"{name}.toml"
+
+
+def recipe_of(run: Path) -> str:
+    """The recipe that a model folder was begun with; `small` for a new one."""
+    file = run / "recipe.toml"
+    return str(file) if file.is_file() else "small"
 
 
 @contextlib.contextmanager

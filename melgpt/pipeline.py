@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from melgpt import checkpoint
-from melgpt.audio.io import resample, write
+from melgpt.audio.io import fade_out, resample, write
 from melgpt.audio.mel import analyse
 from melgpt.codec.codec import Codec
 from melgpt.errors import UserError
@@ -113,7 +113,13 @@ class SoundModel:
 
     def reconstruct(self, audio: Audio) -> Audio:
         """Through the codec and back: what the codes keep of a sound."""
-        return self.decode(self.encode(audio))
+        restored = self.decode(self.encode(audio))
+        # The mel leaves out the last fraction of a frame: the sound gets its own length back, to the sample.
+        length = round(audio.seconds * restored.rate)
+        return Audio(
+            F.pad(restored.samples, (0, max(0, length - restored.samples.shape[-1])))[..., :length],
+            restored.rate,
+        )
 
     @torch.inference_mode()
     def generate(
@@ -173,6 +179,9 @@ class SoundModel:
         audio = self._synthesise(mel, stream)
         if seconds is not None:
             audio = Audio(audio.samples[..., : round(seconds * scale.rate)], audio.rate)
+            ended = min(ended, seconds)
+        if codes.grid.shape[-1] == self._prior().config.columns or ended == seconds:
+            audio = fade_out(audio)
         made = {"ended_at_seconds": round(ended, 3), "model": self.fingerprints, "melgpt": _version()}
         return Sound(audio, mel, codes, {**how, **made})
 
@@ -181,6 +190,16 @@ class SoundModel:
             raise UserError(
                 f"these codes were made by codec {codes.codec}, this model has codec "
                 f"{self.fingerprints['codec']}: encode the sound again with this model"
+            )
+        rows, most = self.codec.config.rows, codes.grid.shape[-1] * self._column_frames
+        if codes.grid.shape[-2] != rows or int(codes.grid.max()) >= self.codec.codebook_size:
+            raise UserError(
+                f"this codec reads {rows} rows of codes below {self.codec.codebook_size}, not "
+                f"{codes.grid.shape[-2]} rows of codes up to {int(codes.grid.max())}"
+            )
+        if codes.frames is not None and not 0 < codes.frames <= most:
+            raise UserError(
+                f"{codes.grid.shape[-1]} columns of codes are up to {most} frames, not {codes.frames}"
             )
         values = self.codec.detokenize(codes.grid.to(self.device)).cpu()
         return Mel(values if codes.frames is None else values[..., : codes.frames], self.codec.scale)
@@ -194,7 +213,8 @@ class SoundModel:
             return prior.config.columns
         if not 0 < seconds <= self.max_seconds + 1e-6:
             raise UserError(
-                f"seconds must lie above 0 and up to {self.max_seconds:.2f} for this model, not {seconds}"
+                f"seconds must lie above 0 and up to {self.max_seconds:.2f} for this model, not {seconds}; "
+                "a model of longer sounds is trained with a larger data.clip_seconds"
             )
         return min(
             prior.config.columns,

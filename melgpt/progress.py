@@ -35,7 +35,7 @@ class Progress:
             self._line = now
             share = f"{self.done}/{self.total}"
             print(
-                f"{self.title}: {share}, {self.seconds_left():.0f} s left {self.note}".rstrip(),
+                f"{self.title}: {share}, {_clock(self.seconds_left())} left {self.note}".rstrip(),
                 file=sys.stderr,
             )
 
@@ -55,6 +55,14 @@ class _Bar(Progress):
 
     def _show(self) -> None:
         self.rich.update(self.task, completed=self.done, note=self.note)
+
+
+def _clock(seconds: float) -> str:
+    """`42 s`, `7 min` or `3 h 20 min`."""
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 @contextmanager

@@ -81,3 +81,14 @@ def test_options_show_kinds_defaults_and_meaning() -> None:
     assert "(8, 5, 5, 5)" in shown
     assert "size K of the codebook" in shown
     assert "codec.network" in melgpt("options", "codec", COLUMNS="200").stdout
+
+
+def test_a_reader_that_goes_away_is_no_fault() -> None:
+    """`melgpt --help | true`, with the reader gone before anything is written."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [sys.executable, "-m", "melgpt", "--help"], stdout=write_end, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write_end)
+    assert done.stderr == b""

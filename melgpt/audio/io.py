@@ -23,6 +23,8 @@ _VIDEO = "mp4 m4v mov webm mkv avi"
 SUFFIXES = frozenset(f".{suffix}" for suffix in f"{_SOUND} {_VIDEO}".split())
 LENGTH_TOLERANCE_SECONDS = 0.15
 """Encoder delay and container rounding: how much shorter than its header a sound whole file may be."""
+FADE_SECONDS = 0.01
+"""Long enough not to click, too short to be heard as a fade."""
 
 Samples = NDArray[np.float32]
 
@@ -73,6 +75,14 @@ def resample(audio: Audio, rate: int) -> Audio:
         return audio
     channels = [soxr.resample(row.numpy(), audio.rate, rate, quality="HQ") for row in audio.samples]
     return Audio(torch.from_numpy(np.stack(channels).astype(np.float32)), rate)
+
+
+def fade_out(audio: Audio, seconds: float = FADE_SECONDS) -> Audio:
+    """The same sound with a short linear fade at its end, so that a cut does not click."""
+    length = min(round(seconds * audio.rate), audio.samples.shape[-1])
+    ramp = torch.ones(audio.samples.shape[-1])
+    ramp[ramp.shape[0] - length :] = torch.linspace(1, 0, length)
+    return Audio(audio.samples * ramp, audio.rate)
 
 
 def write(path: Path | str, audio: Audio) -> None:

@@ -4,6 +4,7 @@ matplotlib is imported when the first picture is drawn, and used through its obj
 window system, no state that two threads would share.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -141,5 +142,7 @@ def _label_hz(axes: Any, scale: MelScale) -> None:
 
 
 def _save(figure: Any, path: Path) -> None:
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, warnings.catch_warnings():
+        # A label in a script that no installed font has is drawn as boxes; the file names carry it, too.
+        warnings.filterwarnings("ignore", ".*missing from font.*")
         figure.savefig(temporary, format="png", metadata={"Software": None})

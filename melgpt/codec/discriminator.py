@@ -14,6 +14,10 @@ class DiscriminatorConfig(Config):
     layers: int = Field(3, ge=1)
     """Number of stride-2 layers."""
 
+    def patches(self, size: int) -> int:
+        """Patches along an axis of `size` mel bands or frames; below 1 the network cannot be applied."""
+        return size // 2**self.layers - 2
+
 
 class Discriminator(nn.Module):
     """values [B, 1, F, N] in [-1, 1] → logits [B, 1, F', N'], one for each patch."""

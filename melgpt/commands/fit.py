@@ -8,11 +8,13 @@ changed. Options of a recipe are changed with key=value, for example train.codec
 import argparse
 from pathlib import Path
 
+from melgpt.paths import RECIPE_HELP, recipe_of
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="SRC", help="folder of sounds or videos")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="model folder to write")
-    parser.add_argument("--recipe", default="small", help="tiny, small, seed_vas, or a .toml file")
+    parser.add_argument("--recipe", help=RECIPE_HELP)
     parser.add_argument("changes", nargs="*", metavar="key=value", help="changes to the recipe")
 
 
@@ -21,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.training.fit import Run
     from melgpt.training.recipe import Recipe
 
-    recipe = Recipe.read(args.recipe, args.changes)
+    recipe = Recipe.read(args.recipe or recipe_of(args.out), args.changes)
     run = Run(args.out, recipe)
     run.fit(args.source)
     first = run.labels[0]

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     audio = read(args.source)
     model = load(args.model)
     restored = model.reconstruct(audio)
-    if args.out.suffix:
+    if args.out.suffix and not args.out.is_dir():
         write(args.out, restored)
         return 0
     scale = model.codec.scale

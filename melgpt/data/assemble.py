@@ -119,8 +119,9 @@ def _read_earlier(journal: Journal, out: Path, source: str) -> None:
     except UserError:
         manifest = {}
     rows: Iterator[tuple[str, str]] = iter(())
-    if manifest.get("source") == source:
-        rows = ((row["path"], row["split"]) for row in _csv_rows(out / CLIPS))
+    if manifest.get("source") == source and (out / CLIPS).is_file():
+        # The set may be damaged, that is why it is made anew: what can be read is kept.
+        rows = ((row["path"], row["split"]) for row in _csv_rows(out / CLIPS) if row["split"] in SPLITS)
     journal.set_earlier(rows)
 
 

@@ -18,7 +18,7 @@ from melgpt.data.config import DataConfig
 from melgpt.data.decode import decode
 from melgpt.data.journal import JOURNAL, Journal
 from melgpt.data.scan import scan
-from melgpt.data.store import FORMAT, MANIFEST, read_manifest
+from melgpt.data.store import FORMAT, MANIFEST, is_whole, read_manifest
 from melgpt.errors import UserError
 from melgpt.types import MelScale
 
@@ -115,8 +115,8 @@ def _key(listing: Journal, config: DataConfig, scale: MelScale) -> str:
 def _manifest_key(folder: Path) -> str | None:
     """What a finished data set was made for; None where the folder is no finished data set."""
     try:
-        return str(read_manifest(folder)["key"])
-    except UserError:
+        return str(read_manifest(folder)["key"]) if is_whole(folder) else None
+    except (UserError, KeyError):
         return None
 
 

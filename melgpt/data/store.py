@@ -19,6 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from melgpt.data.audit import AUDIT
 from melgpt.data.split import SPLITS
 from melgpt.errors import UserError, closest
 from melgpt.types import Clip, MelScale
@@ -64,15 +65,29 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether every file of a prepared data set is there at its full length."""
+    try:
+        Store.open(folder).check()
+    except UserError:
+        return False
+    return True
+
+
 class Store:
     """A prepared data set, opened for reading; rows are numbered from 0."""
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self.folder = folder
-        self.scale = MelScale.parse(manifest["scale"])
-        self.labels: tuple[str, ...] = tuple(manifest["labels"])
-        self.fingerprint: str = manifest["fingerprint"]
-        self.index = np.load(folder / INDEX_FILE, mmap_mode="r")
+        try:
+            self.scale = MelScale.parse(manifest["scale"])
+            self.labels: tuple[str, ...] = tuple(manifest["labels"])
+            self.fingerprint: str = manifest["fingerprint"]
+            self.index = np.load(folder / INDEX_FILE, mmap_mode="r")
+        except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
+            raise UserError(f"{folder}: the data set is damaged ({error}): prepare it again") from None
+        if self.index.dtype != INDEX:
+            raise UserError(f"{folder / INDEX_FILE} is not an index of clips: prepare the data again")
         self._shards: OrderedDict[int, NDArray[np.float16]] = OrderedDict()
 
     @classmethod
@@ -84,6 +99,20 @@ class Store:
         if missing:
             raise UserError(f"{folder}: the data set lacks {', '.join(missing)}: prepare it again")
         return cls(folder, manifest)
+
+    def check(self) -> None:
+        """Raises UserError where a file is missing or too short for what the index says of it."""
+        ends = np.zeros(int(self.index["shard"].max(initial=-1)) + 1, np.int64)
+        np.maximum.at(ends, self.index["shard"], self.index["offset"] + self.index["frames"])
+        frame = self.scale.n_mels * MEL.itemsize
+        whole = {shard_name(number): int(end) * frame for number, end in enumerate(ends)}
+        whole[CLIPS] = int(self.index["text"].max(initial=0)) + 1
+        for name, size in whole.items():
+            if not (self.folder / name).is_file() or (self.folder / name).stat().st_size < size:
+                raise UserError(f"{self.folder / name} is missing or damaged: prepare the data again")
+        for name in (CLIPS, AUDIT):
+            if not _ends_with_a_line(self.folder / name):
+                raise UserError(f"{self.folder / name} is missing or damaged: prepare the data again")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the files anew instead of receiving copies of the maps."""
@@ -134,7 +163,18 @@ class Store:
             flat = np.memmap(path, MEL, "r")
         except (OSError, ValueError) as error:
             raise UserError(f"{path} cannot be read ({error}): prepare the data again") from None
+        if len(flat) % self.scale.n_mels:
+            raise UserError(f"{path} is damaged, it ends inside a frame: prepare the data again")
         self._shards[number] = flat.reshape(-1, self.scale.n_mels)
         if len(self._shards) > OPEN_SHARDS:
             self._shards.popitem(last=False)
         return self._shards[number]
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            file.seek(-1, io.SEEK_END)
+            return file.read() == b"\n"
+    except OSError:
+        return False

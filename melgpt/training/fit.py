@@ -58,6 +58,7 @@ class Run:
             prepared = prepare(source, data, *options)
         for line in prepared.report():
             say(line)
+        self._write_recipe(self.recipe)
         store = Store.open(self.folder / "data")
         self.train_codec(store)
         self.make_vocoder()
@@ -137,7 +138,7 @@ class Run:
             "prior": config.plain(),
             "training": settings.plain(),
         }
-        self._write_recipe(config.plain())
+        self._write_recipe(self.recipe.changed(prior=config.plain()))
         if self._is_done("prior", made_from):
             return
         with self._timed("encode"):
@@ -223,6 +224,9 @@ class Run:
 
     def _is_done(self, family: str, made_from: dict[str, Any]) -> bool:
         file = self.folder / f"{family}.safetensors"
+        if file.is_file() and not checkpoint.is_readable(file):
+            say(f"{family}: {file} is damaged and will be made again")
+            return False
         done = file.is_file() and checkpoint.describe(file).notes.get("made_from") == _digest(made_from)
         if done:
             say(f"{family}: already trained, nothing changed")
@@ -232,8 +236,8 @@ class Run:
         notes = {"made_from": _digest(made_from)}
         checkpoint.save(part, self.folder / f"{family}.safetensors", parents=parents, notes=notes)
 
-    def _write_recipe(self, prior: dict[str, Any]) -> None:
-        self.recipe.changed(prior=prior).write(self.folder / "recipe.toml")
+    def _write_recipe(self, recipe: Recipe) -> None:
+        recipe.write(self.folder / "recipe.toml")
 
     def _measure(self, part: str, values: dict[str, float]) -> None:
         self.figures[part] = values

@@ -83,6 +83,14 @@ class Recipe(Config):
                 f"train.codec.crop_frames must be a multiple of the {frames} frames of a token, "
                 f"not {self.train.codec.crop_frames}"
             )
+        if self.train.codec.adversarial_start >= self.train.codec.steps:
+            return self
+        network, smallest = self.train.codec.discriminator, min(self.mel.n_mels, self.train.codec.crop_frames)
+        if network.patches(smallest) < 1:
+            raise ValueError(
+                f"train.codec.discriminator.layers={network.layers} is too deep for {self.mel.n_mels} mel "
+                f"bands and crops of {self.train.codec.crop_frames} frames: take fewer"
+            )
         return self
 
     @classmethod

@@ -67,13 +67,12 @@ class Stage:
 
         Raises UserError when training diverges and KeyboardInterrupt when the user stops it.
         """
-        number, _ = epochs(settings)
+        number, length = epochs(settings)
         trainer = self._trainer(settings, runtime, monitor, callbacks)
-        if self.resumes:
-            self._read(LAST)
         last = self.folder / LAST
         if self.resumes:
-            say(f"{self.name}: going on from {last}")
+            done = (int(self._read(LAST)["epoch"]) + 1) * length
+            say(f"{self.name}: going on from step {done} of {number * length} ({last})")
         try:
             with warnings.catch_warnings(), quiet_disk_errors():
                 # The batches are cheap crops of mapped files: more workers would only cost memory.

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,34 @@ def test_lost_shard_is_named(prepared: Path) -> None:
     (prepared / "shards/00002.f16").unlink()
     with pytest.raises(UserError, match=r"00002\.f16 cannot be read"):
         Store.open(prepared).mel(2)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 - 3])
+
+
+@pytest.mark.parametrize("name", ["index.npy", "clips.csv", "audit.csv", "shards/00002.f16"])
+@pytest.mark.parametrize("damage", [Path.unlink, _cut])
+def test_a_damaged_set_is_prepared_again_as_it_was(
+    sounds: Path, prepared: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    before = {path.name: path.read_bytes() for path in prepared.rglob("*") if path.is_file()}
+    damage(prepared / name)
+    prepare(sounds, prepared, DataConfig(shard_frames=83), MelScale())
+    assert {path.name: path.read_bytes() for path in prepared.rglob("*") if path.is_file()} == before
+
+
+def test_a_manifest_that_lacks_an_entry_is_damage(sounds: Path, prepared: Path) -> None:
+    manifest = json.loads((prepared / "data.json").read_text())
+    for name in ("key", "fingerprint", "labels"):
+        (prepared / "data.json").write_text(json.dumps({k: v for k, v in manifest.items() if k != name}))
+        if name != "key":
+            with pytest.raises(UserError, match="prepare it again"):
+                Store.open(prepared)
+        assert len(prepare(sounds, prepared, DataConfig(shard_frames=83), MelScale()).labels) > 0
+
+
+def test_a_shard_that_ends_inside_a_frame_is_refused(prepared: Path) -> None:
+    _cut(prepared / "shards" / "00003.f16")
+    with pytest.raises(UserError, match="prepare the data again"):
+        Store.open(prepared).mel(3)
