@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import io
+import keyword
 import os
 import sys
 import traceback
@@ -16,6 +17,7 @@ COMMANDS = {
     "reconstruct": "a sound through the codec and back",
     "encode": "sound → codes",
     "decode": "codes → sound",
+    "import": "a file of the originals → parts of a model folder",
     "options": "the options of a part",
     "demo": "build a small corpus, learn it and make new sounds of it",
 }
@@ -50,7 +52,7 @@ def _dispatch(arguments: list[str]) -> int:
         from melgpt.errors import closest
 
         return _complain(f"unknown command '{name}'{closest(name, list(COMMANDS))}")
-    module = importlib.import_module(f"melgpt.commands.{name}")
+    module = importlib.import_module(f"melgpt.commands.{name}{'_' if keyword.iskeyword(name) else ''}")
     parser = _Parser(
         prog=f"melgpt {name}",
         description=module.__doc__,

@@ -50,6 +50,11 @@ def from_original(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {_rename(key, levels): tensor for key, tensor in state.items() if not _DROPPED.match(key)}
 
 
+def dropped_keys(state: dict[str, Tensor]) -> list[str]:
+    """Keys of discriminator and perceptual loss, which `from_original` leaves out."""
+    return [key for key in state if _DROPPED.match(key.removeprefix(_INSIDE))]
+
+
 def config_of_original(state: dict[str, Tensor], scale: MelScale | None = None) -> CodecConfig:
     """Sizes that the file tells by itself; the mel scale, which no file tells, is theirs by default."""
     ours = from_original(state)
