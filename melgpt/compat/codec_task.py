@@ -1,0 +1,159 @@
+"""The originals' training step of the codec, with their losses, optimisers and scalar names.
+
+Kept: Adam without decay at a constant rate; the adaptive weight computed and logged from the first batch on;
+two optimiser steps a batch (so `global_step` counts two), the discriminator's doing nothing before its start.
+Changed: they ran the generator twice a batch, the second time for the discriminator alone; here it judges the
+reconstruction that the first pass made.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from melgpt.audio.picture import mel_image
+from melgpt.codec.codec import Codec
+from melgpt.codec.discriminator import Discriminator, DiscriminatorConfig
+from melgpt.losses.adversarial import adaptive_weight, discriminator_loss, generator_loss
+from melgpt.losses.reconstruction import mel_l1
+from melgpt.nn.convolution import channels_last
+from melgpt.quantizers.usage import counts
+from melgpt.training.errors import check_finite
+
+
+@dataclass(frozen=True)
+class SeedLosses:
+    """The flags of train.py that weigh the losses."""
+
+    learning_rate: float
+    """Already multiplied by the batch size."""
+    disc_start: int
+    disc_weight: float
+    codebook_weight: float
+    min_adapt_weight: float
+    max_adapt_weight: float
+
+
+class SeedCodecTask(lightning.LightningModule):
+    """Lightning's view of codec and discriminator, as the originals'."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        discriminator: DiscriminatorConfig,
+        losses: SeedLosses,
+        hear: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        """hear: mel [1, F, N] in [0, 1] → sound [1, T], for TensorBoard."""
+        super().__init__()
+        self.automatic_optimization = False
+        self.codec, self.losses, self.hear = codec, losses, hear
+        self.discriminator = channels_last(Discriminator(discriminator))
+        self._hits = torch.zeros(codec.codebook_size)
+
+    def configure_optimizers(self) -> Any:
+        rate = self.losses.learning_rate
+        parts = (self.codec, self.discriminator)
+        return [torch.optim.Adam(part.parameters(), lr=rate, betas=(0.5, 0.9), fused=True) for part in parts]
+
+    def batches_done(self) -> int:
+        """Batches since the start, over all epochs."""
+        return self.trainer.fit_loop.epoch_loop.total_batch_idx
+
+    def training_step(self, x: Tensor, index: int) -> None:
+        """x [B, 1, F, N] in [-1, 1]."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        factor = float(self.batches_done() >= self.losses.disc_start)
+        quantized = self.codec.encode(x)
+        restored = self.codec.decode(quantized.z)
+        self.discriminator.requires_grad_(False)
+        loss, scalars = self._autoencoder_loss(x, restored, quantized.loss, factor)
+        self.discriminator.requires_grad_(True)
+        check_finite(loss, "codec", self.batches_done())
+        self._step(0, loss)
+        disc_loss, disc_scalars = self._discriminator_loss(x, restored.detach(), factor)
+        self._step(1, disc_loss)
+        named = {
+            "aeloss": loss.detach(),
+            "discriminator_loss": disc_loss.detach(),
+            **scalars,
+            **disc_scalars,
+        }
+        both: dict[str, Any] = {"on_step": True, "on_epoch": True, "batch_size": len(x)}
+        self.log_dict({f"train/{name}": value for name, value in named.items()}, **both)
+        self.log("learning_rate", self.losses.learning_rate, **both)
+
+    def _autoencoder_loss(
+        self, x: Tensor, restored: Tensor, codebook_loss: Tensor, factor: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        nll = mel_l1(restored, x)
+        fooled = generator_loss(self.discriminator(restored))
+        weight = torch.zeros(())
+        if torch.is_grad_enabled():
+            least, most = self.losses.min_adapt_weight, self.losses.max_adapt_weight
+            weight = adaptive_weight(nll, fooled, self.codec.decoder.conv_out.weight, most)
+            weight = weight.clamp(min=least) * self.losses.disc_weight
+        loss = nll + self.losses.codebook_weight * codebook_loss + weight * factor * fooled
+        scalars = {
+            "total_loss": loss,
+            "quant_loss": codebook_loss,
+            "nll_loss": nll,
+            "rec_loss": nll,
+            "d_weight": weight,
+            "disc_factor": torch.tensor(factor),
+            "g_loss": fooled,
+        }
+        return loss, {name: value.detach() for name, value in scalars.items()}
+
+    def _discriminator_loss(
+        self, x: Tensor, restored: Tensor, factor: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        real, fake = self.discriminator(x), self.discriminator(restored)
+        loss = factor * discriminator_loss(real, fake)
+        scalars = {"disc_loss": loss, "logits_real": real.mean(), "logits_fake": fake.mean()}
+        return loss, {name: value.detach() for name, value in scalars.items()}
+
+    def _step(self, number: int, loss: Tensor) -> None:
+        optimizer: Any = self.optimizers()[number]  # type: ignore[index]
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+
+    def on_validation_epoch_start(self) -> None:
+        self._hits.zero_()
+
+    def validation_step(self, x: Tensor, index: int) -> None:
+        """x [B, 1, F, N] in [-1, 1]."""
+        quantized = self.codec.encode(x)
+        restored = self.codec.decode(quantized.z)
+        factor = float(self.batches_done() >= self.losses.disc_start) if self.trainer.training else 1.0
+        loss, scalars = self._autoencoder_loss(x, restored, quantized.loss, factor)
+        _, disc_scalars = self._discriminator_loss(x, restored, factor)
+        self.log("val/aeloss", loss, on_step=True, on_epoch=True, batch_size=len(x))
+        named = {**scalars, **disc_scalars}
+        self.log_dict({f"val/{name}": value for name, value in named.items()}, batch_size=len(x))
+        self._hits += counts(quantized.codes.cpu(), len(self._hits))
+        if index == 0:
+            self._show("inputs", x[:1])
+            self._show("reconstructions", restored[:1])
+
+    def on_validation_epoch_end(self) -> None:
+        board = self._board()
+        used = torch.repeat_interleave(torch.arange(len(self._hits)), self._hits.long())
+        if len(used):
+            board.add_histogram("val/code_hits", used, self.global_step)
+            board.add_scalar("val/zero_hit_codes", int((self._hits == 0).sum()), self.global_step)
+
+    def _show(self, name: str, values: Tensor) -> None:
+        """A clip as picture and sound."""
+        mel = ((values[:, 0].float() + 1) / 2).clamp(0, 1).cpu()
+        self._board().add_image(f"images_{name}", mel_image(mel[0]), self.global_step, dataformats="HWC")
+        if self.hear is not None:
+            rate = self.codec.scale.rate
+            self._board().add_audio(f"audio_{name}", self.hear(mel), self.global_step, sample_rate=rate)
+
+    def _board(self) -> Any:
+        return self.loggers[0].experiment  # type: ignore[attr-defined]

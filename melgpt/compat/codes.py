@@ -1,0 +1,96 @@
+"""The codes of a corpus for the originals' transformers: each clip's middle 848 frames, encoded once."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from melgpt import checkpoint
+from melgpt.codec.codec import Codec, CodecConfig
+from melgpt.compat.corpus import SeedMels
+from melgpt.data.store import Store
+from melgpt.errors import UserError
+from melgpt.gpt.order import flatten
+from melgpt.paths import atomic
+from melgpt.pretrained import convert_state
+from melgpt.pretrained.reading import read_content, state_of
+from melgpt.progress import progress, say
+from melgpt.runtime import choose_device
+
+BATCH = 8
+
+
+def open_codec(given: str | None, fallback: CodecConfig) -> Codec:
+    """The codec that --reconstruct_spec names: an original's file, one of train.py, or a model folder.
+
+    fallback: sizes of a checkpoint of train.py, which names none. Raises UserError where it is no codec.
+    """
+    if given is None:
+        raise UserError(
+            "--reconstruct_spec: the codec is needed, to encode the corpus and to hear what is made"
+        )
+    path = Path(given)
+    if path.is_dir():
+        path = path / "codec.safetensors"
+    if path.suffix == ".safetensors":
+        codec: Codec = checkpoint.load(path, "codec")
+        return codec
+    beside = path.with_name("codec.safetensors")
+    state = state_of(read_content(path), str(path))
+    if not any(key.startswith("codec.") for key in state):
+        return convert_state(state, "codec", where=str(path))["codec"]
+    config = checkpoint.load(beside, "codec").config if beside.is_file() else fallback
+    codec = Codec(config)
+    inside = {key.removeprefix("codec."): t for key, t in state.items() if key.startswith("codec.")}
+    codec.load_state_dict(inside, strict=True)
+    return codec.eval()
+
+
+@torch.inference_mode()
+def encode_corpus(codec: Codec, store: Store, split: str) -> np.ndarray[Any, Any]:
+    """Tokens [clips, S] int32 of a split, time-major; from the file of an earlier run where it fits."""
+    mark = hashlib.sha256(f"{checkpoint.fingerprint(codec)} {store.fingerprint}".encode()).hexdigest()[:12]
+    file = store.folder.with_name(f"{store.folder.name}.codes") / mark / f"{split}.npy"
+    if file.is_file():
+        return np.load(file, mmap_mode="r")
+    device = choose_device()
+    codec = codec.to(device).eval()
+    mels, rows = SeedMels(store, split), []
+    with progress(f"codes of {split}", len(mels)) as bar:
+        for first in range(0, len(mels), BATCH):
+            batch = torch.cat([mels[i] for i in range(first, min(first + BATCH, len(mels)))])
+            rows.append(flatten(codec.tokenize(((batch + 1) / 2).to(device))).cpu().numpy().astype(np.int32))
+            bar.advance(len(batch))
+    codec.to("cpu")
+    with atomic(file) as temporary, open(temporary, "wb") as out:
+        np.save(out, np.concatenate(rows))
+    say(f"codes of {split}: {file}")
+    return np.load(file, mmap_mode="r")
+
+
+class SeedCodes(Dataset[tuple[Tensor, Tensor]]):
+    """Tokens [S] int64 and class [] int64 of each clip; `epoch` shuffles them, None keeps their order."""
+
+    def __init__(
+        self,
+        tokens: np.ndarray[Any, Any],
+        store: Store,
+        split: str,
+        epoch: int | None = None,
+        seed: int = 783435,
+    ) -> None:
+        self.tokens, self.labels = tokens, store.label_ids[store.rows(split)]
+        self.order = np.arange(len(tokens))
+        if epoch is not None:
+            self.order = np.random.default_rng([seed, epoch]).permutation(self.order)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        place = self.order[index]
+        return torch.from_numpy(self.tokens[place].astype(np.int64)), torch.tensor(int(self.labels[place]))

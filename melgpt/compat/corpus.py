@@ -1,0 +1,69 @@
+"""The corpus of an originals' command: data/DATASET, prepared once beside it, its clips cut as they did."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from melgpt.data.prepare import prepare
+from melgpt.data.store import Store
+from melgpt.errors import UserError
+from melgpt.paths import recipe_path
+from melgpt.progress import say
+from melgpt.training.recipe import Recipe
+
+DATA = Path("data")
+CROP = 848
+"""Mel frames of a clip: the middle of the 860 of a file, so that the grid has 53 whole columns."""
+
+
+def seed_recipe(dataset: str, changes: list[str]) -> Recipe:
+    """The originals' sizes for a dataset (those of vas for a folder of one's own), with changes."""
+    try:
+        recipe_path(name := f"seed_{dataset}")
+    except UserError:
+        name = "seed_vas"
+    return Recipe.read(name, changes)
+
+
+def open_corpus(dataset: str, recipe: Recipe, workers: int) -> Store:
+    """Prepare data/DATASET (or the folder of that path) where that was not done yet, and open it."""
+    source = DATA / dataset if (DATA / dataset).is_dir() else Path(dataset)
+    if not source.is_dir():
+        raise UserError(
+            f"--dataset {dataset}: there is no folder {DATA / dataset}; put mels at "
+            f"{DATA / dataset}/features/CLASS/melspec_10s_22050hz/, sounds into {DATA / dataset}/CLASS/, or "
+            f"download: cd data && bash ./download_{dataset}_features.sh"
+        )
+    out = source.with_name(f"{source.name}.prepared")
+    for line in prepare(source, out, recipe.data, recipe.mel, workers=max(1, workers)).report():
+        say(line)
+    store = Store.open(out)
+    for split in ("train", "valid"):
+        if not len(store.rows(split)):
+            raise UserError(f"{source} has no {split} clips: a class needs at least two")
+    return store
+
+
+def seed_crop(mel: np.ndarray) -> np.ndarray:
+    """mel [N, F], time first → its middle [848, F]; a shorter one is followed by silence."""
+    first = max(0, (len(mel) - CROP) // 2)
+    here = mel[first : first + CROP].astype(np.float32)
+    return np.pad(here, ((0, CROP - len(here)), (0, 0)))
+
+
+class SeedMels(Dataset[Tensor]):
+    """Clips of a split, values [1, F, 848] in [-1, 1]; `epoch` shuffles them anew, None keeps their order."""
+
+    def __init__(self, store: Store, split: str, epoch: int | None = None, seed: int = 783435) -> None:
+        self.store, self.rows = store, store.rows(split)
+        if epoch is not None:
+            self.rows = np.random.default_rng([seed, epoch]).permutation(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.from_numpy(2 * seed_crop(self.store.mel(int(self.rows[index]))).T - 1)[None]

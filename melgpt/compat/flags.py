@@ -1,0 +1,143 @@
+"""The flags of the originals' three scripts, with their names, types and defaults. Nothing here needs torch.
+
+MelSpec_VQVAE's train.py; MelSpec_GPT_VQVAE's GPT_train.py and GPT_VAE_train.py.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from melgpt.errors import UserError
+
+
+def text_or_none(text: str) -> str | None:
+    """The originals write the absence of a path as `None` or as nothing."""
+    return None if text in ("", "None") else text
+
+
+def flag(text: str) -> bool:
+    """`False`, `0` and nothing are false. With the originals' type=bool every text, `False` too, was true."""
+    if text.lower() not in ("true", "false", "1", "0", "yes", "no", ""):
+        raise argparse.ArgumentTypeError(f"True or False were expected, not '{text}'")
+    return text.lower() in ("true", "1", "yes")
+
+
+def codec_flags() -> argparse.ArgumentParser:
+    """train.py: the codec."""
+    parser = _parser("train.py", "Train, evaluate and test the codec (VQ-GAN) as MelSpec_VQVAE does.")
+    add = parser.add_argument
+    add("--batch_size", type=int, default=3, help="clips a step (3)")
+    add("--embedding_dim", type=int, default=256, help="length of a code's vector (256)")
+    add("--num_embeddings", type=int, default=128, help="codes of the codebook (128)")
+    add("--learning_rate", type=float, default=1e-6, help="is multiplied by the batch size (1e-6)")
+    add("--epochs", type=int, default=100, help="passes over the training clips (100)")
+    add("--workers", type=int, default=4, help="processes that prepare the corpus (4)")
+    add("--disc_conditional", type=flag, default=False, help="only False is possible, as in the original")
+    add("--disc_in_channels", type=int, default=1, help="only 1 is possible: a mel has one channel (1)")
+    add("--disc_start", type=int, default=2001, help="batch at which the discriminator joins (2001)")
+    add("--disc_weight", type=float, default=0.8, help="factor on the adaptive weight (0.8)")
+    add("--codebook_weight", type=float, default=1.0, help="weight of the codebook's loss (1.0)")
+    add("--min_adapt_weight", type=float, default=0.0, help="smallest adaptive weight (0.0)")
+    add("--max_adapt_weight", type=float, default=1.0, help="largest adaptive weight (1.0)")
+    add("--noise_sigma", type=int, default=0, help="whole-number noise on the code indices in training (0)")
+    add("--cd_rand_res", type=int, default=0, help="1: restart unused codes at the end of each epoch (0)")
+    return parser
+
+
+def gpt_flags() -> argparse.ArgumentParser:
+    """GPT_train.py: the class-conditional GPT."""
+    parser = _parser("GPT_train.py", "Train, evaluate and test the class-conditional GPT.")
+    _add_listening(parser, logging_frequency=200)
+    parser.add_argument("--workers", type=int, default=1, help="processes that prepare the corpus (1)")
+    parser.add_argument("--test_interpolation", type=int, default=0, help="taken and unused, as there")
+    return parser
+
+
+def vae_flags() -> argparse.ArgumentParser:
+    """GPT_VAE_train.py: the GPT-VAE."""
+    parser = _parser("GPT_VAE_train.py", "Train, evaluate and test the GPT-VAE.")
+    _add_listening(parser, logging_frequency=500)
+    add = parser.add_argument
+    add("--workers", type=int, default=1, help="processes that prepare the corpus (1)")
+    add("--gpus", type=int, default=None, help="GPUs to use; default: one, where there is one")
+    add("--num_nodes", type=int, default=1, help="only 1 is possible (1)")
+    add("--load_path", type=text_or_none, default=None, help="checkpoint whose encoder stage two begins with")
+    add("--test_interpolation", type=int, default=0, help="1: sounds between two sounds, in TensorBoard")
+    add("--warm_up", type=int, default=10, help="epochs over which the weight of the KL term rises (10)")
+    add("--kl_start", type=float, default=1.0, help="weight of the KL term at the start (1.0)")
+    add("--beta", type=float, default=1.0, help="0: a plain auto-encoder, else a VAE (1.0)")
+    add(
+        "--fb",
+        type=int,
+        default=0,
+        choices=[0, 1, 2, 3],
+        help="free bits: 0 none, 1 a clip, 2 a dimension, 3 a batch",
+    )
+    add("--target_kl", type=float, default=-1, help="KL in nats that the free bits leave free (-1)")
+    return parser
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    work: Callable[[argparse.Namespace], None],
+    arguments: list[str] | None = None,
+) -> int:
+    """Parse and work: 0 for success, 2 with one line for what the user can mend."""
+    args = parser.parse_args(arguments)
+    if not (args.train or args.eval or args.test):
+        return _complain("nothing to do: give --train 1, --eval 1 or --test 1")
+    try:
+        work(args)
+    except KeyboardInterrupt:
+        return _complain("stopped; go on with --resume and the last.ckpt that was named above")
+    except (UserError, FileNotFoundError) as error:
+        return _complain(str(error))
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(_complain(f"{message} (see python {self.prog} --help)"))
+
+
+def _parser(name: str, description: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=name, description=description)
+    add = parser.add_argument
+    add("--dataset", required=True, help="vas, vggsound, or a folder of sounds; data/DATASET is read")
+    add("--experiment", required=True, help="name; everything is written to lightning_logs/EXPERIMENT")
+    add("--train", type=int, default=0, help="1: train (0)")
+    add("--resume", type=text_or_none, default=None, help="checkpoint to go on from, or to evaluate (None)")
+    add("--eval", type=int, default=0, help="1: measure on the validation split (0)")
+    add("--test", type=int, default=0, help="1: write sounds and pictures of the validation split (0)")
+    return parser
+
+
+def _add_listening(parser: argparse.ArgumentParser, **defaults: Any) -> None:
+    add = parser.add_argument
+    add(
+        "--logging_frequency",
+        type=int,
+        help=f"batches between sounds and pictures ({defaults['logging_frequency']})",
+    )
+    add(
+        "--reconstruct_spec",
+        type=text_or_none,
+        default=None,
+        help="the codec: its checkpoint or model folder",
+    )
+    add("--vocoder", type=text_or_none, default=None, help="folder of a MelGAN (best_netG.pt, args.yml)")
+    parser.set_defaults(**defaults)
+
+
+def path_or_none(text: str | None) -> Path | None:
+    """A flag's path."""
+    return None if text is None else Path(text)
+
+
+def _complain(message: str) -> int:
+    print(f"melgpt: {' '.join(message.split())}", file=sys.stderr)
+    return 2

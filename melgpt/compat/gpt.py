@@ -1,0 +1,114 @@
+"""`python GPT_train.py …`: the class-conditional GPT, with the originals' flags, folders and scalars."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import LearningRateMonitor
+
+from melgpt import checkpoint
+from melgpt.codec.codec import Codec
+from melgpt.compat.codes import SeedCodes, encode_corpus, open_codec
+from melgpt.compat.corpus import open_corpus, seed_recipe
+from melgpt.compat.flags import path_or_none
+from melgpt.compat.folders import Experiment, find_checkpoint
+from melgpt.compat.gpt_task import Listener, SeedPriorTask
+from melgpt.compat.trainer import SEED, fit, validate
+from melgpt.compat.vocoder import open_vocoder
+from melgpt.data.store import Store
+from melgpt.errors import UserError
+from melgpt.gpt.prior import Prior, PriorConfig
+from melgpt.pretrained.gpt import from_original
+from melgpt.pretrained.reading import read_content, state_of
+from melgpt.progress import say
+from melgpt.training.data import EpochData
+from melgpt.training.recipe import Recipe
+
+EPOCHS, BATCH, RATE = 300, 8, 1e-6
+"""Of the originals' config_GPT_vas.py."""
+
+
+def work(args: argparse.Namespace, recipe: Recipe | None = None, epochs: int = EPOCHS) -> None:
+    """Train, evaluate, test, as the flags say. recipe, epochs: other than the originals'."""
+    recipe = recipe or seed_recipe(args.dataset, [])
+    resume = find_checkpoint(args.resume, args.experiment, args.dataset) if args.resume else None
+    if resume is None and not args.train:
+        raise UserError("--eval and --test need weights: give --resume a checkpoint, or --train 1")
+    codec = open_codec(args.reconstruct_spec, recipe.codec)
+    store = open_corpus(args.dataset, recipe, args.workers)
+    vocoder = open_vocoder(path_or_none(args.vocoder), codec.scale)
+    experiment = Experiment.new(args.experiment, args.dataset)
+    codes = {split: encode_corpus(codec, store, split) for split in ("train", "valid")}
+    torch.manual_seed(SEED)
+    prior = Prior(_config(recipe, codec, store, codes["train"].shape[1]))
+    task = SeedPriorTask(prior, RATE, Listener(codec, vocoder), args.logging_frequency)
+    data = EpochData(
+        lambda epoch: SeedCodes(codes["train"], store, "train", epoch),
+        SeedCodes(codes["valid"], store, "valid"),
+        batch=BATCH,
+        valid_batch=BATCH,
+    )
+    resume = _start(resume, task) if resume is not None else None
+    if args.train:
+        fit(
+            task,
+            data,
+            experiment,
+            recipe,
+            epochs=epochs,
+            steps=-(-len(codes["train"]) // BATCH),
+            monitor="val/loss_epoch",
+            resume=resume,
+            callbacks=[LearningRateMonitor(logging_interval="step")],
+        )
+    folder = experiment.checkpoints
+    write_model(folder, {"codec": codec, "vocoder": vocoder, "prior": task.prior.eval().cpu()})
+    if args.eval:
+        for name, value in sorted(validate(task, data, recipe, experiment).items()):
+            print(f"{name:24} {value:.6g}")
+    if args.test:
+        _test(folder)
+
+
+def write_model(folder: Path, parts: dict[str, Any]) -> None:
+    """A model folder of these parts, which every melgpt command reads."""
+    mark = checkpoint.save(parts["codec"], folder / "codec.safetensors")
+    for family, part in parts.items():
+        if family != "codec":
+            parents = {} if family == "vocoder" else {"codec": mark}
+            checkpoint.save(part, folder / f"{family}.safetensors", parents=parents)
+    say(f"a model folder, too: melgpt generate {folder} -n 4 --out new/")
+
+
+def _config(recipe: Recipe, codec: Codec, store: Store, length: int) -> PriorConfig:
+    rows = codec.config.rows
+    return recipe.prior.changed(
+        labels=store.labels, codebook=codec.codebook_size, rows=rows, columns=length // rows
+    )
+
+
+def _start(path: Path, task: SeedPriorTask) -> Path | None:
+    """The task with a checkpoint's weights; the checkpoint itself, where it is ours."""
+    state = state_of(read_content(path), str(path))
+    ours = any(key.startswith("prior.") for key in state)
+    if not ours:
+        transformer = {key: t for key, t in state.items() if key.startswith("transformer.")}
+        state = {f"prior.{name}": tensor for name, tensor in from_original(transformer or state).items()}
+        say(f"{path} is an original's checkpoint: its weights are taken, the optimiser starts anew")
+    try:
+        task.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise UserError(f"{path} does not fit the model: {str(error).splitlines()[1].strip()}") from None
+    return path if ours else None
+
+
+def _test(folder: Path) -> None:
+    """New sounds of every class, with pictures."""
+    from melgpt.commands.generate import save_sounds
+    from melgpt.pipeline import load
+
+    model = load(folder)
+    for label in model.labels:
+        for path in save_sounds(model.generate(label=label, n=2, top_k=100), folder / "test"):
+            print(path)

@@ -1,0 +1,120 @@
+"""`python train.py`: folders, scalars, resuming, evaluating, testing, as the originals' users know them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from compat.conftest import codec_args, micro_recipe
+from melgpt.compat.codec import work
+from melgpt.compat.folders import find_checkpoint
+from melgpt.errors import UserError
+from melgpt.pipeline import load
+from melgpt.types import Audio
+
+LAST = Path("lightning_logs/try/checkpoints/version_0/last.ckpt")
+BOARD = Path("lightning_logs/try/TensorBoardLoggs/version_0")
+
+
+@pytest.fixture(autouse=True)
+def _inside(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clone)
+
+
+def test_logs_and_checkpoints_lie_where_the_readme_says() -> None:
+    assert LAST.is_file()
+    saved = torch.load(LAST, weights_only=True)
+    assert saved["epoch"] == 1
+    assert saved["global_step"] % 4 == 0, "two global steps a batch, two epochs"
+
+
+def test_every_scalar_name_of_the_originals_is_logged() -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(BOARD))
+    board.Reload()
+    tags = board.Tags()
+    losses = ["total_loss", "quant_loss", "nll_loss", "rec_loss", "d_weight", "disc_factor", "g_loss"]
+    losses += ["disc_loss", "logits_real", "logits_fake"]
+    both = [f"train/{name}" for name in (*losses, "aeloss", "discriminator_loss")] + [
+        "learning_rate",
+        "val/aeloss",
+    ]
+    wanted = {f"{name}_{when}" for name in both for when in ("step", "epoch")}
+    wanted |= {f"val/{name}" for name in (*losses, "zero_hit_codes")}
+    assert wanted <= set(tags["scalars"])
+    assert "val/code_hits" in tags["histograms"]
+    assert {"images_inputs", "images_reconstructions"} <= set(tags["images"])
+    assert {"audio_inputs", "audio_reconstructions"} <= set(tags["audio"])
+    rates = [event.value for event in board.Scalars("learning_rate_step")]
+    assert rates == pytest.approx([3e-6] * len(rates)), "1e-6 times the batch size of 3, constant"
+    starts = [event.value for event in board.Scalars("train/disc_factor_epoch")]
+    assert starts[0] < 1, "the discriminator joins in the first epoch"
+    assert starts[-1] == 1
+
+
+def test_resuming_goes_on_where_it_stopped(capsys: pytest.CaptureFixture) -> None:
+    before = torch.load(LAST, weights_only=True)
+    work(codec_args("--train", "1", "--epochs", "3", "--resume", str(LAST)), micro_recipe())
+    folders = sorted(LAST.parents[1].glob("version_*"), key=lambda path: int(path.name.split("_")[1]))
+    after = torch.load(folders[-1] / "last.ckpt", weights_only=True)
+    assert after["epoch"] == 2
+    assert after["global_step"] == before["global_step"] * 3 // 2
+
+
+def test_the_codes_own_folder_is_found_on_resume() -> None:
+    assert find_checkpoint(str(LAST).replace("/try/", "/try-vas/"), "try", "vas") == LAST
+    with pytest.raises(UserError, match="there are: .*version_0/last.ckpt"):
+        find_checkpoint("lightning_logs/try/checkpoints/version_99/last.ckpt", "try", "vas")
+
+
+def test_evaluation_prints_the_scalars_of_the_given_weights(capsys: pytest.CaptureFixture) -> None:
+    work(codec_args("--eval", "1", "--resume", str(LAST)), micro_recipe())
+    first = capsys.readouterr().out
+    assert "val/total_loss" in first
+    work(codec_args("--eval", "1", "--resume", str(LAST)), micro_recipe())
+    assert capsys.readouterr().out == first
+
+
+def test_evaluation_after_training_is_of_the_new_weights(capsys: pytest.CaptureFixture) -> None:
+    work(codec_args("--eval", "1", "--resume", str(LAST)), micro_recipe())
+    old = capsys.readouterr().out
+    words = ["--train", "1", "--eval", "1", "--epochs", "4", "--resume", str(LAST), "--learning_rate", "1e-2"]
+    work(codec_args(*words), micro_recipe())
+    assert capsys.readouterr().out != old
+
+
+def test_test_writes_reconstructions_with_measures(capsys: pytest.CaptureFixture) -> None:
+    work(codec_args("--test", "1", "--resume", str(LAST)), micro_recipe())
+    out = Path(capsys.readouterr().out.strip().splitlines()[-1])
+    assert (out / "sheet.png").is_file()
+    assert (out / "000_original.wav").is_file()
+    assert (out / "000_reconstruction.wav").is_file()
+    table = (out / "measures.tsv").read_text().splitlines()
+    assert len(table) > 1
+    assert 0 < float(table[1].split("\t")[1]) < 1
+
+
+def test_the_checkpoint_is_a_model_folder_too() -> None:
+    model = load(LAST.parent)
+    sound = Audio(torch.rand(1, 22050) - 0.5, 22050)
+    assert model.reconstruct(sound).samples.shape == sound.samples.shape
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--train", "1", "--disc_conditional", "True"], "disc_conditional"),
+        (["--eval", "1"], "--resume"),
+    ],
+)
+def test_what_cannot_be_is_said(words: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        work(codec_args(*words), micro_recipe())
+
+
+def test_a_missing_corpus_says_where_it_belongs() -> None:
+    from melgpt.compat.corpus import open_corpus
+
+    with pytest.raises(UserError, match="data/vggsound"):
+        open_corpus("vggsound", micro_recipe(), 1)
