@@ -115,10 +115,10 @@ def fetch(name: str, folder: Path, wish: Wish) -> None:
     corpus = CORPORA[name]
     archives = corpus.archives(_pieces(name, corpus, wish.only), wish.visual)
     sums = read_md5(wish.md5 or corpus.md5)
+    if sums and (unknown := [archive.name for archive in archives if archive.name not in sums]):
+        raise UserError(f"{wish.md5 or corpus.md5} has no checksum of {unknown[0]}")
     failed = []
     for number, archive in enumerate(archives, 1):
-        if sums and archive.name not in sums:
-            raise UserError(f"{wish.md5 or corpus.md5} has no checksum of {archive.name}")
         remote = Remote(
             f"{(wish.base or corpus.base).rstrip('/')}/{archive.path}", sums.get(archive.name, "")
         )
