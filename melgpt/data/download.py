@@ -179,13 +179,28 @@ def _copy(answer: Any, part: Path, first: int, total: int | None, remote: Remote
 
 @contextlib.contextmanager
 def _appending(part: Path, first: int) -> Iterator[BinaryIO]:
-    """The file open for writing from byte `first` on."""
+    """The file open for writing from byte `first` on, for this process alone."""
     part.touch()
     with open(part, "rb+") as file:
+        if not _lock(file):
+            raise FetchError(f"another fetch is at work on {part}: wait for it or stop it")
         if _size(part) != first:
             file.truncate(first)
         file.seek(first)
         yield file
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Whether the file is this process' own until it is closed; where there are no such locks, it is."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _refuse_pages(answer: Any, block: bytes, first: int, remote: Remote) -> None:

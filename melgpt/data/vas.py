@@ -25,7 +25,7 @@ from melgpt.data.split_lists import SplitLists, read_lists
 from melgpt.types import MelScale
 
 FEATURES, VIDEOS = "features", "videos"
-_NUMBERED = re.compile(r"video_(\d+)")
+_NUMBERED = re.compile(r"video_(\d{5})")
 _TABLE = Path(__file__).parent / "tables" / "vas_split.csv"
 
 

@@ -151,6 +151,19 @@ def test_a_whole_part_is_only_checked(server: FileServer, tmp_path: Path) -> Non
     assert list(mels(tmp_path / "vas")) == WANTED[:3]
 
 
+def test_two_runs_do_not_write_into_one_file(
+    server: FileServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    part = tmp_path / "vas" / "downloads" / f"{DOG}.part"
+    part.parent.mkdir(parents=True)
+    with open(part, "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match=DOG):
+            fetch("vas", tmp_path / "vas", wish(server, tmp_path, only=("dog",)))
+    assert "another fetch is at work" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/octet-stream"])
 def test_a_web_page_in_the_place_of_a_file_is_refused(
     kind: str, server: FileServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
