@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from made_sounds import save, sound
+from made_sounds import RATE, encode_av, save, sound
 
 MELS = "melspec_10s_22050hz"
 
@@ -33,6 +33,12 @@ def vas(folder: Path, clips: dict[str, Iterable[int]]) -> Path:
             save_mel(folder / "features" / label / MELS / f"video_{number:05d}_mel.npy", values)
             seed += 1
     return folder
+
+
+def save_video(path: Path, samples: NDArray[np.float32]) -> Path:
+    """An .mp4 with this sound as AAC, 22050 Hz mono."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return encode_av(path, "aac", samples[None], rate=RATE)
 
 
 def vggsound(folder: Path, names: Iterable[str]) -> Path:

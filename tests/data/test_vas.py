@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import made_corpora as made
+from made_sounds import sound
 from melgpt.data.config import DataConfig
 from melgpt.data.mel_file import SUFFIX
 from melgpt.data.pieces import cut
@@ -130,6 +131,37 @@ def test_another_scale_needs_the_videos(tmp_path: Path) -> None:
     source = made.vas(tmp_path / "vas", {"dog": (0, 1)})
     with pytest.raises(UserError, match="are of the scale 'specvqgan'"):
         prepare(source, tmp_path / "out", DataConfig(), MelScale.preset("hifigan"))
+
+
+def test_classes_without_mels_come_from_their_videos_repeated_to_ten_seconds(tmp_path: Path) -> None:
+    source = made.vas(tmp_path / "vas", {"dog": (0,)})
+    for label, number, seconds in (("dog", 5, 3.0), ("gun", 0, 3.0), ("gun", 802, 12.0)):
+        made.save_video(source / "videos" / label / f"video_{number:05d}.mp4", sound(number, seconds))
+    store = prepared(source, tmp_path / "out")
+    rows = {store.clip(row).path: row for row in range(len(store))}
+    names = [f"features/dog/{made.MELS}/video_00000_mel.npy"]
+    names += ["videos/gun/video_00000.mp4", "videos/gun/video_00802.mp4"]
+    assert sorted(rows) == names
+    assert [store.clip(rows[name]).split for name in names] == ["train", "train", "valid"]
+    assert set(store.frames) == {860}
+    mel = store.mel(rows[names[1]]).astype(np.float32)
+    period = 262  # 3 s and what AAC and the gap add, in frames
+    near = min(
+        np.abs(mel[20 : 20 + 200] - mel[20 + p : 220 + p]).mean() for p in range(period - 4, period + 6)
+    )
+    assert near < 0.25 * np.abs(mel[20:220] - mel[400:600]).mean(), "the sound is repeated"
+
+
+def test_videos_serve_any_scale_and_a_plain_folder_is_not_repeated(tmp_path: Path) -> None:
+    for number in (0, 1):
+        path = f"videos/dog/video_{number:05d}.mp4"
+        made.save_video(tmp_path / "vas" / path, sound(number, 3.0))
+        made.save_video(tmp_path / "plain" / "dog" / f"{number}.mp4", sound(number, 3.0))
+    prepare(tmp_path / "vas", tmp_path / "a", DataConfig(), MelScale.preset("hifigan"))
+    assert set(Store.open(tmp_path / "a").frames) == {860}
+    assert max(prepared(tmp_path / "plain", tmp_path / "b").frames) < 300
+    assert set(prepared(tmp_path / "plain", tmp_path / "c", originals_length=True).frames) == {860}
+    assert max(prepared(tmp_path / "vas", tmp_path / "d", originals_length=False).frames) < 300
 
 
 def test_the_published_mels_come_out_of_their_videos(vas_sample: Path) -> None:
