@@ -71,4 +71,4 @@ def _chosen(
         if source.label in classes:
             yield source
     for name in sorted(classes - seen):
-        raise UserError(f"data.only: there is no class '{name}'{closest(name, sorted(seen))}")
+        raise UserError(f"data.only: there is no class '{name}'{closest(name, sorted(seen - {''}))}")

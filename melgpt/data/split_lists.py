@@ -4,7 +4,7 @@ A line is the clip's name, or its name and label with a comma between.
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,17 +34,24 @@ class SplitLists:
         return "train" in self.splits
 
 
-def read_lists(folders: Iterable[Path], corpus: str) -> SplitLists:
-    """The lists `<corpus>_<split>.txt`, each from the first folder that has it.
+def places_of_tables(folder: Path) -> list[Path]:
+    """Where lists and tables of a corpus may lie: in it, or up to two folders above it."""
+    # Of a link, above both its ends.
+    ways = ((way, *way.parents)[:3] for way in (folder.absolute(), folder.resolve()))
+    return list(dict.fromkeys(place for level in zip(*ways, strict=False) for place in level))
+
+
+def read_lists(folder: Path, corpus: str) -> SplitLists:
+    """The lists `<corpus>_<split>.txt` of the corpus in a folder, each from the nearest place that has it.
 
     Raises UserError for a list that is not text and for a clip in two lists.
     """
-    folders = list(folders)
+    places = places_of_tables(folder)
     clips: dict[str, Listed] = {}
     found = set()
     for split in SPLITS:
         name = f"{corpus}_{split}.txt"
-        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        path = next((place / name for place in places if (place / name).is_file()), None)
         if path is None:
             continue
         found.add(split)
@@ -55,7 +62,7 @@ def read_lists(folders: Iterable[Path], corpus: str) -> SplitLists:
     return SplitLists(clips, frozenset(found))
 
 
-def _read(path: Path) -> Iterable[tuple[str, str]]:
+def _read(path: Path) -> Iterator[tuple[str, str]]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             for cells in csv.reader(file, skipinitialspace=True):

@@ -40,7 +40,7 @@ def recognises(folder: Path) -> bool:
 
 def sources(folder: Path, config: DataConfig, scale: MelScale) -> Iterator[Source]:
     """Every clip with its class and split. Raises UserError for another scale where there are mels alone."""
-    lists = read_lists((folder, *folder.resolve().parents[:2]), "vas")
+    lists = read_lists(folder, "vas")
     places = {label: (place, SUFFIX) for label, place in _mel_folders(folder).items()}
     videos = {label: (place, ".mp4") for label, place in _video_folders(folder).items()}
     if scale != MelScale.preset(SCALE):

@@ -22,7 +22,7 @@ from melgpt.data.mel_file import SUFFIX
 from melgpt.data.metadata import Row
 from melgpt.data.originals import check_scale
 from melgpt.data.scan import Source, file_source
-from melgpt.data.split_lists import Listed, read_lists
+from melgpt.data.split_lists import Listed, places_of_tables, read_lists
 from melgpt.errors import UserError
 from melgpt.types import MelScale
 
@@ -39,9 +39,9 @@ def recognises(folder: Path) -> bool:
 def sources(folder: Path, config: DataConfig, scale: MelScale) -> Iterator[Source]:
     """Every clip with its class and split. Raises UserError for another scale and for a damaged table."""
     check_scale(scale, str(folder / MELS))
-    places = (folder, folder.resolve().parent)
-    lists = read_lists(places, "vggsound")
-    table = _read_table(next((p / TABLE for p in places if (p / TABLE).is_file()), None))
+    lists = read_lists(folder, "vggsound")
+    tables = (place / TABLE for place in places_of_tables(folder))
+    table = _read_table(next((path for path in tables if path.is_file()), None))
     labelled = bool(table) or any(clip.label for clip in lists.clips.values())
     own_name = unicodedata.normalize("NFC", folder.resolve().name or "vggsound")
     missing = len(lists.clips)

@@ -57,6 +57,15 @@ def test_lists_beside_the_corpus_or_above_it_win_over_the_table(tmp_path: Path) 
     assert "1 of 4 clips of 'dog' in the lists are not here" in audit
 
 
+def test_lists_are_found_above_a_link_too(tmp_path: Path) -> None:
+    source = made.vas(tmp_path / "disk" / "vas", {"dog": (0, 1)})
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "vas").symlink_to(source)
+    made.write_lists(tmp_path / "data", "vas", train=["dog/video_00001"], valid=["dog/video_00000"])
+    store = prepared(tmp_path / "data" / "vas", tmp_path / "out")
+    assert splits(store) == {"dog/video_00000": "valid", "dog/video_00001": "train"}
+
+
 def test_a_clip_in_two_lists_is_refused(tmp_path: Path) -> None:
     source = made.vas(tmp_path / "vas", {"dog": (0, 1)})
     made.write_lists(source, "vas", train=["dog/video_00000"], valid=["dog/video_00000"])
