@@ -65,7 +65,7 @@ def published_split(label: str, video: str) -> str:
 def _of_class(folder: Path, label: str, place: Path, suffix: str, lists: SplitLists) -> Iterator[Source]:
     listed = {name for name in lists.clips if name.startswith(f"{label}/")}
     missing = len(listed)
-    for path in _videos(place) if suffix == ".mp4" else sorted(place.glob(f"*{suffix}")):
+    for path in _videos(place) if suffix == ".mp4" else sorted(place.glob(f"[!.]*{suffix}")):
         video = path.name[: -len(suffix)]
         name = f"{label}/{video}"
         missing -= name in listed
@@ -88,7 +88,7 @@ def _mel_folders(folder: Path) -> dict[str, Path]:
     """Where the mels of each class lie."""
     base = folder / FEATURES if (folder / FEATURES).is_dir() else folder
     places = {path.parent.name: path for path in sorted(base.glob(f"[!.]*/{MELS}"))}
-    return {label: path for label, path in places.items() if any(path.glob(f"*{SUFFIX}"))}
+    return {label: path for label, path in places.items() if any(path.glob(f"[!.]*{SUFFIX}"))}
 
 
 def _video_folders(folder: Path) -> dict[str, Path]:
@@ -97,7 +97,7 @@ def _video_folders(folder: Path) -> dict[str, Path]:
 
 
 def _videos(place: Path) -> list[Path]:
-    return sorted(path for path in place.glob("*.mp4") if not path.name.startswith("."))
+    return sorted(place.glob("[!.]*.mp4"))
 
 
 @lru_cache(maxsize=1)

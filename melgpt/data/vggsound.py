@@ -33,7 +33,7 @@ _VIDEO = re.compile(r"(.+)_\d+_\d+")
 
 def recognises(folder: Path) -> bool:
     """Whether a folder is in this layout."""
-    return any((folder / MELS).glob(f"*{SUFFIX}"))
+    return any((folder / MELS).glob(f"[!.]*{SUFFIX}"))
 
 
 def sources(folder: Path, config: DataConfig, scale: MelScale) -> Iterator[Source]:
@@ -45,7 +45,7 @@ def sources(folder: Path, config: DataConfig, scale: MelScale) -> Iterator[Sourc
     labelled = bool(table) or any(clip.label for clip in lists.clips.values())
     own_name = unicodedata.normalize("NFC", folder.resolve().name or "vggsound")
     missing = len(lists.clips)
-    for path in sorted((folder / MELS).glob(f"*{SUFFIX}")):
+    for path in sorted((folder / MELS).glob(f"[!.]*{SUFFIX}")):
         name = path.name.removesuffix(SUFFIX)
         listed, official = lists.clips.get(name), table.get(name)
         missing -= listed is not None

@@ -50,6 +50,7 @@ def members(*numbers: int, before: str = f"{MELS}/") -> list[str]:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     """Two classes of VAS."""
     monkeypatch.setattr(downloading.time, "sleep", lambda seconds: None)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     files = {
         f"/vas/{DOG}": Served(tar(*members(0, 1, 2700))),
         f"/vas/{DRUM}": Served(tar(*members(0), f"{MELS}/._junk")),

@@ -110,7 +110,8 @@ def test_pickles_and_cut_files_are_not_read(tmp_path: Path) -> None:
     np.save(places[0], np.array([{"a": 1}], dtype=object), allow_pickle=True)
     whole = places[1].read_bytes()
     places[1].write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="only 1 usable clip"):
+    places[0].with_name("._video_00000_mel.npy").write_bytes(b"what a file manager left")
+    with pytest.raises(UserError, match="only 1 usable clip in 3 sound"):
         prepared(source, tmp_path / "out")
 
 
