@@ -11,6 +11,7 @@ from typing import NoReturn
 
 COMMANDS = {
     "fit": "learn the sounds in a folder: all stages, resumable",
+    "fetch": "download a corpus: vas, vggsound or esc50",
     "prepare": "a folder of audio or video → a prepared data set",
     "train": "one stage: the codec or the prior",
     "generate": "new sounds from a model",

@@ -48,6 +48,15 @@ def esc10() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def vas_sample() -> Path:
+    """Folder of four published VAS mels with their videos, and the published lists."""
+    folder = SHARED / "data" / "vas_sample"
+    if not folder.is_dir():
+        pytest.skip(f"the published VAS mels are not here ({folder})")
+    return folder
+
+
 MICRO = Path(__file__).parent / "micro.toml"
 
 

@@ -1,4 +1,8 @@
-"""`melgpt prepare SRC OUT`: a folder of sounds becomes a data set."""
+"""`melgpt prepare SRC OUT`: a folder of sounds becomes a data set.
+
+VAS, VGGSound and ESC-50 are recognised by their own layouts: finished mels are taken as they are, labels and
+split are the published ones (docs/formats.md).
+"""
 
 import argparse
 from pathlib import Path

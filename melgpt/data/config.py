@@ -1,8 +1,8 @@
 """How a folder of sounds becomes a data set."""
 
-from typing import Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from melgpt.config import Config
 
@@ -24,8 +24,22 @@ class DataConfig(Config):
     """A clip with more than this share of its samples in flat tops at full scale is listed as clipped."""
     near_duplicate: float = Field(0.85, gt=0, le=1)
     """Correlation of two clips' mels, at the best shift in time, from which they are near duplicates."""
+    originals_length: bool | Literal["auto"] = "auto"
+    """Make each sound one clip of `clip_seconds`, as the originals did: cut, or repeated where it is shorter.
+    `auto`: for the videos of a corpus in the layout of VAS."""
+    only: tuple[str, ...] = ()
+    """Classes to take, such as `dog,drum`; all where none is named. `esc10`: the ten of ESC-10."""
+    valid_fold: int = Field(5, ge=1, le=5)
+    """ESC-50: the fold that validation gets."""
+    test_fold: int = Field(0, ge=0, le=5)
+    """ESC-50: the fold that is kept for testing; 0: none."""
     shard_frames: int = Field(1 << 19, gt=0)
     """Mel frames in one file of the data set, at most (a longer clip gets a file of its own)."""
+
+    @field_validator("only", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -33,4 +47,6 @@ class DataConfig(Config):
             raise ValueError(
                 f"min_seconds ({self.min_seconds}) must not exceed clip_seconds ({self.clip_seconds})"
             )
+        if self.valid_fold == self.test_fold:
+            raise ValueError(f"valid_fold and test_fold must differ, both are {self.test_fold}")
         return self

@@ -18,6 +18,7 @@ import torch
 from melgpt.data.audit import EXACT_DUPLICATE, AuditRow
 from melgpt.data.config import DataConfig
 from melgpt.data.journal import Journal
+from melgpt.data.mel_file import SUFFIX, cut_mel
 from melgpt.data.pieces import Piece, Pieces, cut
 from melgpt.data.store import MEL, SHARDS, shard_name
 from melgpt.progress import progress
@@ -42,7 +43,7 @@ def decode(
     done = int(journal.value("SELECT COUNT(*) FROM files WHERE done"))
     size = int(journal.value("SELECT COALESCE(SUM(size), 0) FROM files WHERE NOT done"))
     processes = min(workers or os.cpu_count() or 1, total - done) if size > ALONE_BYTES else 1
-    job = partial(_cut, source, config, scale)
+    job = partial(cut_file, source, config, scale)
     mapped = _here(job, _todo(journal)) if processes < 2 else _parallel(job, _todo(journal), processes)
     with (
         contextlib.closing(_Writer(journal, work, config.shard_frames)) as writer,
@@ -55,8 +56,9 @@ def decode(
             bar.advance()
 
 
-def _cut(source: Path, config: DataConfig, scale: MelScale, path: str) -> Pieces:
-    return cut(source, path, config, scale)
+def cut_file(source: Path, config: DataConfig, scale: MelScale, path: str) -> Pieces:
+    """The clips of one file, a sound, a video or a finished mel."""
+    return (cut_mel if path.endswith(SUFFIX) else cut)(source, path, config, scale)
 
 
 def _todo(journal: Journal) -> Iterator[Task]:

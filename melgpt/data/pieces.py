@@ -14,6 +14,7 @@ from melgpt.data import audit
 from melgpt.data.audit import AuditRow
 from melgpt.data.config import DataConfig
 from melgpt.data.duplicates import signature
+from melgpt.data.originals import originals_length
 from melgpt.types import Audio, MelScale
 
 Samples = NDArray[np.float32]
@@ -63,7 +64,10 @@ def cut(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pieces:
         return _nothing(
             path, audit.TOO_SHORT, f"{audio.seconds:.3f} s; at least {config.min_seconds} s needed"
         )
-    original, resampled = (a.samples[0].numpy() for a in (audio, resample(audio, scale.rate)))
+    ready = resample(audio, scale.rate)
+    if config.originals_length is True:
+        ready = originals_length(ready, config.clip_seconds)
+    original, resampled = audio.samples[0].numpy(), ready.samples[0].numpy()
     length, least = round(config.clip_seconds * scale.rate), round(config.min_seconds * scale.rate)
     result = Pieces()
     for first in range(0, len(resampled), length):
@@ -85,7 +89,7 @@ def _without_silent_ends(audio: Audio, config: DataConfig) -> tuple[Audio, float
     Many collections fill short sounds up to one length: learnt from, they would mostly teach silence.
     """
     loud = np.flatnonzero(np.abs(audio.samples[0].numpy()) >= 10 ** (config.silence_db / 20))
-    if not config.trim_silence or not len(loud):
+    if not config.trim_silence or config.originals_length is True or not len(loud):
         return audio, 0.0
     margin, length = round(MARGIN_SECONDS * audio.rate), audio.samples.shape[-1]
     least = round(SILENT_END_SECONDS * audio.rate)

@@ -1,4 +1,4 @@
-"""Any folder of sounds → a prepared data set: decode, cut, mel, audit, duplicates, split, store.
+"""A folder of sounds or of finished mels → a prepared data set: decode, cut, audit, duplicates, split, store.
 
 The work is done in OUT.partial with a journal, so a killed run goes on where it stopped, and takes OUT's
 place at the end. The result does not depend on the number of processes.
@@ -17,7 +17,7 @@ from melgpt.data.audit import AUDIT, KEPT, LEFT_OUT, AuditRow, read_audit
 from melgpt.data.config import DataConfig
 from melgpt.data.decode import decode
 from melgpt.data.journal import JOURNAL, Journal
-from melgpt.data.scan import scan
+from melgpt.data.layouts import layout_of
 from melgpt.data.store import FORMAT, MANIFEST, is_whole, read_manifest
 from melgpt.errors import UserError
 from melgpt.types import MelScale
@@ -85,7 +85,9 @@ def prepare(
     source, out = Path(source), Path(out)
     _recover(out)
     work = out.with_name(f"{out.name}.partial")
-    with Journal.listing(scan(source)) as listing:
+    layout = layout_of(source)
+    config = layout.resolve(config)
+    with Journal.listing(layout.find(source, config, scale)) as listing:
         if listing.value("SELECT COUNT(*) FROM files") == 0:
             raise UserError(
                 f"{source}: no sound files found (wav, flac, ogg, mp3, m4a, mp4, webm, mkv and others)"
@@ -103,7 +105,9 @@ def prepare(
 
 def is_current(source: Path, out: Path, config: DataConfig, scale: MelScale) -> bool:
     """Whether `out` is a finished data set of just these files (path, size, time of change) and options."""
-    with Journal.listing(scan(Path(source))) as listing:
+    layout = layout_of(Path(source))
+    config = layout.resolve(config)
+    with Journal.listing(layout.find(Path(source), config, scale)) as listing:
         return _manifest_key(Path(out)) == _key(listing, config, scale)
 
 

@@ -76,7 +76,7 @@ def _found(folder: Path) -> Iterator[Source]:
         label = unicodedata.normalize("NFC", parent or own_name)
         # The files of the top come last: by then it is known whether sub-folders give the labels.
         stray = labelled and not parent
-        yield _source(
+        yield file_source(
             folder,
             Row(relative, label, "", ""),
             problem=NO_LABEL if stray else "",
@@ -104,9 +104,9 @@ def _listed(folder: Path) -> Iterator[Source]:
     for row in read_metadata(folder / METADATA):
         path = _on_disk(folder, row.file_name)
         if path is None:
-            yield _source(folder, row, problem=MISSING, detail=f"listed in {METADATA}, not in the folder")
+            yield file_source(folder, row, problem=MISSING, detail=f"listed in {METADATA}, not in the folder")
         else:
-            yield _source(folder, Row(path, row.label, row.split, row.source))
+            yield file_source(folder, Row(path, row.label, row.split, row.source))
 
 
 def _on_disk(folder: Path, name: str) -> str | None:
@@ -118,7 +118,8 @@ def _on_disk(folder: Path, name: str) -> str | None:
     return None
 
 
-def _source(folder: Path, row: Row, *, problem: str = "", detail: str = "") -> Source:
+def file_source(folder: Path, row: Row, *, problem: str = "", detail: str = "") -> Source:
+    """A file of the folder with what is known of it; `problem` is an audit reason, `detail` its words."""
     size, modified = -1, 0
     path = row.file_name
     if problem != MISSING:

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 
+from made_sounds import encode_av
 from melgpt.audio.io import AudioError, TruncatedAudioError, read, resample, write
 from melgpt.errors import UserError
 from melgpt.types import Audio
@@ -28,32 +29,6 @@ def rms(samples: np.ndarray | torch.Tensor) -> float:
     values = np.asarray(samples)
     middle = values[..., values.shape[-1] // 4 : 3 * values.shape[-1] // 4]
     return float(np.sqrt(np.mean(np.square(middle))))
-
-
-def encode_av(path: Path, codec: str, samples: np.ndarray, *, video: str = "", rate: int = RATE) -> Path:
-    """samples [channels, T] through FFmpeg's libraries; with `video`, one second of grey pictures beside."""
-    with av.open(str(path), "w") as container:
-        layout = "mono" if len(samples) == 1 else "stereo"
-        stream = container.add_stream(codec, rate=rate, layout=layout)
-        stream.bit_rate = 128_000
-        pictures = (
-            container.add_stream(video, rate=10, width=64, height=64, pix_fmt="yuv420p") if video else None
-        )
-        if pictures:
-            for _ in range(10):
-                container.mux(
-                    pictures.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), 128, np.uint8)))
-                )
-            container.mux(pictures.encode(None))
-        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
-        frame.sample_rate = rate
-        resampler = av.AudioResampler(
-            stream.format, layout, stream.rate, frame_size=stream.frame_size or None
-        )
-        for part in (*resampler.resample(frame), *resampler.resample(None)):
-            container.mux(stream.encode(part))
-        container.mux(stream.encode(None))
-    return path
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
@@ -116,7 +91,7 @@ def test_names_with_spaces_and_any_script_are_read(tmp_path: Path, name: str) ->
     path = tmp_path / "Папка с пробелами" / name
     path.parent.mkdir()
     if path.suffix == ".m4a":
-        encode_av(path, "aac", tone()[None])
+        encode_av(path, "aac", tone()[None], rate=RATE)
     else:
         soundfile.write(path, tone(), RATE)
     assert read(path).seconds == pytest.approx(1.0, abs=0.1)
@@ -145,7 +120,7 @@ def test_wav_written_to_a_pipe_has_no_length_to_be_held_against(tmp_path: Path) 
 def test_file_cut_in_half_is_not_taken_for_whole(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     if name == "a.m4a":
-        encode_av(path, "aac", noise(4.0)[None])
+        encode_av(path, "aac", noise(4.0)[None], rate=RATE)
     else:
         soundfile.write(path, noise(4.0), RATE)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

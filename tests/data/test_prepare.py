@@ -161,7 +161,7 @@ def test_stopped_run_goes_on_and_ends_with_the_same_bytes(
         decoded.append(str(args[-1]))
         return decoding.cut(args[0], args[-1], *args[1:-1])  # type: ignore[arg-type]
 
-    monkeypatch.setattr(decoding, "_cut", stopping)
+    monkeypatch.setattr(decoding, "cut_file", stopping)
     with pytest.raises(KeyboardInterrupt):
         run(sounds, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -183,7 +183,7 @@ def test_finished_set_is_returned_without_work(
 ) -> None:
     first = run(sounds, tmp_path / "out")
     assert is_current(sounds, tmp_path / "out", DataConfig(), SCALE)
-    monkeypatch.setattr(decoding, "_cut", None)
+    monkeypatch.setattr(decoding, "cut_file", None)
     assert run(sounds, tmp_path / "out") == first
 
 
@@ -279,7 +279,7 @@ def test_two_runs_at_a_time_are_told_apart(tmp_path: Path, monkeypatch: pytest.M
             Journal.open(tmp_path / "out.partial" / JOURNAL)
         return Pieces(findings=[AuditRow(str(args[-1]), 0.0, "silent", "left out", "")])
 
-    monkeypatch.setattr(decoding, "_cut", second)
+    monkeypatch.setattr(decoding, "cut_file", second)
     save(tmp_path / "one/a.wav", sound(1))
     with pytest.raises(UserError, match="none of the 1"):
         run(tmp_path / "one", tmp_path / "out")
