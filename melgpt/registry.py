@@ -26,6 +26,7 @@ KINDS: dict[str, dict[str, str]] = {
         "griffin_lim": "melgpt.vocoders.griffin_lim:GriffinLim",
         "melgan": "melgpt.vocoders.melgan:MelGAN",
     },
+    "classifier": {"melception": "melgpt.evaluation.melception:Melception"},
 }
 
 
