@@ -27,6 +27,7 @@ KINDS: dict[str, dict[str, str]] = {
         "melgan": "melgpt.vocoders.melgan:MelGAN",
     },
     "classifier": {"melception": "melgpt.evaluation.melception:Melception"},
+    "perceptual": {"lpaps": "melgpt.losses.perceptual:Perceptual"},
 }
 
 
