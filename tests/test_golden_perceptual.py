@@ -136,9 +136,9 @@ def test_the_discriminators_loss_equals_the_originals(
     real, fake = discriminator(inputs["x"]), discriminator(reconstruction)
     loss = factor * discriminator_loss(real, fake)
     loss.backward()
-    assert float(loss) == pytest.approx(expected["loss"], rel=1e-5, abs=1e-6)
-    assert float(real.mean()) == pytest.approx(expected["logs"]["train/logits_real"], rel=1e-5, abs=1e-6)
-    assert float(fake.mean()) == pytest.approx(expected["logs"]["train/logits_fake"], rel=1e-5, abs=1e-6)
+    assert loss.item() == pytest.approx(expected["loss"], rel=1e-5, abs=1e-6)
+    assert real.mean().item() == pytest.approx(expected["logs"]["train/logits_real"], rel=1e-5, abs=1e-6)
+    assert fake.mean().item() == pytest.approx(expected["logs"]["train/logits_fake"], rel=1e-5, abs=1e-6)
     norm = float(discriminator.layers[0].weight.grad.norm())
     assert norm == pytest.approx(expected["grad_disc_first_norm"], rel=1e-3, abs=1e-6)
 

@@ -11,13 +11,13 @@ from melgpt.errors import UserError
 
 Key = Callable[[str], str]
 _NUMBERED_CLASS = re.compile(r"cls_(\d+)")
+_NUMBER = re.compile(r"_sample_\d+$")
 _SHOWN = 3
 
 
 def recording(path: str) -> str:
-    """Name of the recording: the file's stem without `_sample_N` and `_mel`, which exporters add."""
-    stem = PurePath(path).stem.split("_sample_")[0]
-    return stem.removesuffix("_mel")
+    """Name of a recording: the file's stem, without the `_mel` that exporters of mels add."""
+    return PurePath(path).stem.removesuffix("_mel")
 
 
 def recording_in_class(classes: Sequence[str]) -> Key:
@@ -44,19 +44,27 @@ def pair(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of generated and of real that belong together, [len(generated)] each, in the order of generated.
 
-    Several generated sounds may belong to one recording, and a recording may have none. Raises UserError
-    where two real files are of one name and where a generated one has no real one.
+    A generated file is called like its recording, with `_sample_N` behind it where there are several; a
+    recording may have none. key: the name of a recording from the path of either. Raises UserError where two
+    real files are of one name and where a generated one has no real one.
     """
     place: dict[str, int] = {}
     for row, path in enumerate(real):
         other = place.setdefault(key(path), row)
         if other != row:
             raise UserError(f"two real files are both the recording '{key(path)}': {real[other]} and {path}")
-    alone = [path for path in generated if key(path) not in place]
+    keys = [key(_without_number(path)) for path in generated]
+    alone = [path for path, name in zip(generated, keys, strict=True) if name not in place]
     if alone or not generated:
         shown = ", ".join(alone[:_SHOWN]) + (", …" if len(alone) > _SHOWN else "")
         raise UserError(
             f"{len(alone)} of {len(generated)} generated files have no real recording of their name"
             + (f": {shown}" if alone else "")
         )
-    return np.arange(len(generated)), np.array([place[key(path)] for path in generated])
+    return np.arange(len(generated)), np.array([place[name] for name in keys])
+
+
+def _without_number(path: str) -> str:
+    """`a/b_sample_3.npy` → `a/b.npy`."""
+    whole = PurePath(path)
+    return str(whole.with_stem(_NUMBER.sub("", whole.stem) or whole.stem))

@@ -63,11 +63,9 @@ class Perceptual(nn.Module):
                 pairwise((1, *config.channels)), config.convolutions, strict=True
             )
         )
-        self.weights = nn.ModuleList(nn.Conv2d(width, 1, 1, bias=False) for width in config.channels)
+        # Of each channel, and learnt; until then each channel counts the same.
+        self.weights = nn.ParameterList(torch.ones(width) for width in config.channels)
         self.dropout = nn.Dropout(config.dropout)
-        # Learnt weights are wanted; until then each channel counts the same.
-        for weight in self.weights.parameters():
-            nn.init.ones_(weight)
 
     @property
     def scale(self) -> MelScale:
@@ -81,7 +79,7 @@ class Perceptual(nn.Module):
         """The part [B] that each stage adds to the distance."""
         pairs = zip(self.features(values), self.features(target), self.weights, strict=True)
         return [
-            weight(self.dropout((_unit(one) - _unit(other)).square())).mean((1, 2, 3))
+            (self.dropout((_unit(one) - _unit(other)).square()).mean((2, 3)) * weight).sum(1)
             for one, other, weight in pairs
         ]
 

@@ -58,7 +58,7 @@ def from_classifier(state: dict[str, Tensor], *, statistics: BandStatistics) -> 
     ours = {f"stages.{places[int(match[1])]}.{match[2]}": tensor for match, tensor in layers.items()}
     shift, spread = as_shift_and_spread(statistics.mean, statistics.std)
     config = _config(ours, MelScale(n_mels=len(shift)))
-    weights = {f"weights.{i}.weight": torch.ones(1, width, 1, 1) for i, width in enumerate(config.channels)}
+    weights = {f"weights.{i}": torch.ones(width) for i, width in enumerate(config.channels)}
     return {"shift": shift, "spread": spread, **ours, **weights}
 
 
@@ -98,12 +98,12 @@ def _rename(key: str, places: dict[int, str]) -> str:
     if key in _STATISTICS:
         return _STATISTICS[key]
     if match := _CHANNELS.fullmatch(key):
-        return f"weights.{match[1]}.weight"
+        return f"weights.{match[1]}"
     if match := _LAYER.fullmatch(key):
         return f"stages.{places[int(match[1])]}.{match[2]}"
     raise UserError(f"not a perceptual loss of the originals: it has no part '{key}'")
 
 
 def _flat(key: str, tensor: Tensor) -> Tensor:
-    """Statistics stand at [1, 1, F, 1] in their file, at [F] here."""
-    return tensor.flatten() if key in _STATISTICS else tensor
+    """In their file statistics are [1, 1, F, 1] and weights of channels [1, C, 1, 1]; here [F] and [C]."""
+    return tensor.flatten() if key in _STATISTICS or _CHANNELS.fullmatch(key) else tensor

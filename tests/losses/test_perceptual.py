@@ -39,7 +39,7 @@ def test_the_distance_is_the_mean_over_the_map_of_weighted_squares_of_unit_vecto
     for number in range(2):
         a, b = (network.features(x)[number] for x in (one, other))
         a, b = (x / (x.norm(dim=1, keepdim=True) + 1e-10) for x in (a, b))
-        channels = network.weights[number].weight.flatten()
+        channels = network.weights[number].detach()
         expected += ((a - b).square() * channels[:, None, None]).sum(1).mean((1, 2))
     assert torch.allclose(network(one, other), expected, rtol=1e-5)
 
