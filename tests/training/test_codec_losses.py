@@ -13,6 +13,7 @@ from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.losses.perceptual import Perceptual, PerceptualConfig
 from melgpt.quantizers.vq import VectorQuantizer
+from melgpt.training.codec_task import CodecTask
 from melgpt.training.fit import Run
 from melgpt.training.recipe import Recipe
 from melgpt.types import MelScale
@@ -144,3 +145,34 @@ def test_unused_codes_are_restarted_at_each_epochs_end(
     moved.clear()
     run(tmp_path / "plain", *changes).train_codec(Store.open(trained / "data"))
     assert not moved
+
+
+def test_restarts_and_noise_are_the_same_in_a_run_that_was_broken_off(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = [
+        "codec.quantizer.kind=vq",
+        "codec.quantizer.codes=64",
+        "codec.quantizer.dim=4",
+        "codec.quantizer.restart=true",
+        "codec.quantizer.noise_sigma=1",
+        # What is saved is otherwise an average, in which one wrong step would hardly show.
+        "train.codec.average=0.0",
+    ]
+    store = Store.open(trained / "data")
+    run(tmp_path / "whole", *changes).train_codec(store)
+
+    step = CodecTask.training_step
+
+    def breaking(self: CodecTask, mel: torch.Tensor, index: int) -> None:
+        if self.batches_done() == 6:
+            raise RuntimeError("the power went off")
+        step(self, mel, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CodecTask, "training_step", breaking)
+        with pytest.raises(RuntimeError, match="the power went off"):
+            run(tmp_path / "broken", *changes).train_codec(store)
+    run(tmp_path / "broken", *changes).train_codec(store)
+    whole, broken = (tmp_path / name / "codec.safetensors" for name in ("whole", "broken"))
+    assert whole.read_bytes() == broken.read_bytes()
