@@ -36,7 +36,8 @@ class CodecTask(lightning.LightningModule):
         self.discriminator = channels_last(Discriminator(config.discriminator, codec.scale.n_mels))
         # In a tuple, which hides it from Lightning: neither averaged, saved nor put in training mode.
         self._judges = () if perceptual is None else (perceptual.eval().requires_grad_(False),)
-        self._restarts = bool(getattr(codec.config.quantizer, "restart", False))
+        wanted = getattr(codec.config.quantizer, "restart", False)
+        self._restarts = bool(wanted) and hasattr(codec.quantizer, "restart_unused")
         self._last_values: Tensor | None = None
         self._code_counts = torch.zeros(codec.codebook_size)
         self._errors: list[tuple[float, int]] = []
