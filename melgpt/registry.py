@@ -26,6 +26,8 @@ KINDS: dict[str, dict[str, str]] = {
         "griffin_lim": "melgpt.vocoders.griffin_lim:GriffinLim",
         "melgan": "melgpt.vocoders.melgan:MelGAN",
     },
+    "classifier": {"melception": "melgpt.evaluation.melception:Melception"},
+    "perceptual": {"lpaps": "melgpt.losses.perceptual:Perceptual"},
 }
 
 

@@ -1,8 +1,16 @@
-"""Hinge GAN losses and the adaptive weight (Esser et al. 2021, https://arxiv.org/abs/2012.09841)."""
+"""GAN losses and the adaptive weight (Esser et al. 2021, https://arxiv.org/abs/2012.09841).
+
+Hinge: Lim and Ye 2017, https://arxiv.org/abs/1705.02894. Vanilla: Goodfellow et al. 2014,
+https://arxiv.org/abs/1406.2661, on logits.
+"""
+
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+AdversarialKind = Literal["hinge", "vanilla"]
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
@@ -10,13 +18,17 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
     return -fake_logits.mean()
 
 
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Hinge loss: real logits above 1 and fake ones below -1 cost nothing."""
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, kind: AdversarialKind = "hinge") -> Tensor:
+    """hinge: real logits above 1 and fake ones below -1 cost nothing; vanilla: all cost something."""
+    if kind == "vanilla":
+        return 0.5 * (F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean())
     return 0.5 * (F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean())
 
 
-def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor, limit: float) -> Tensor:
-    """Ratio of the two losses' gradient norms at the decoder's last layer, within [0, limit], detached."""
+def adaptive_weight(
+    reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor, limit: float, *, least: float = 0.0
+) -> Tensor:
+    """Ratio of the losses' gradient norms at the decoder's last layer, within [least, limit], detached."""
     (of_reconstruction,) = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)
     (of_adversarial,) = torch.autograd.grad(adversarial, last_layer, retain_graph=True)
-    return (of_reconstruction.norm() / (of_adversarial.norm() + 1e-4)).clamp(0, limit).detach()
+    return (of_reconstruction.norm() / (of_adversarial.norm() + 1e-4)).clamp(least, limit).detach()

@@ -14,7 +14,7 @@ from melgpt.errors import UserError
 from melgpt.types import MelScale
 
 _INSIDE = "first_stage_model."
-_DISCRIMINATOR = re.compile(r"(?:loss\.)?discriminator\.main\.(.+)")
+_DISCRIMINATOR = re.compile(r"(?:(?:loss\.)?discriminator\.)?main\.(.+)")
 _DROPPED = re.compile(r"(?:loss\.)?(?:discriminator|perceptual_loss)\.")
 _RULES = [
     (re.compile(pattern), ours)
@@ -77,28 +77,36 @@ def config_of_original(state: dict[str, Tensor], scale: MelScale | None = None) 
         "narrowest_group": 1,
         "strides": [[2, 2]] * (levels - 1),
     }
-    quantizer = {"kind": "vq", "codes": codes, "dim": dim, "commitment": 0.25}
+    # SpecVQGAN has the 0.25 on the codebook's term, the others on the encoder's: one number, two gradients.
+    pulls = {"commitment": 1.0, "codebook_weight": 0.25} if _is_specvqgan(state) else {"commitment": 0.25}
+    quantizer = {"kind": "vq", "codes": codes, "dim": dim, **pulls}
     mel = (scale or MelScale()).plain()
     return CodecConfig.parse({"mel": mel, "network": network, "quantizer": quantizer})
 
 
 def discriminator_from_original(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """State dict of `Discriminator` from the originals' codec; empty where the file has none."""
+    """State dict of `Discriminator` from the originals' codec, or from its own; empty where there is none."""
     matches = {key: _DISCRIMINATOR.fullmatch(key) for key in state}
     return {f"layers.{match[1]}": state[key] for key, match in matches.items() if match}
 
 
 def discriminator_config_of_original(state: dict[str, Tensor]) -> DiscriminatorConfig:
     """Its sizes. Raises UserError where the file has no discriminator."""
-    kernels = [t for t in discriminator_from_original(state).values() if t.ndim == 4]
+    kernels = [t for t in discriminator_from_original(state).values() if t.ndim > 1]
     if not kernels:
         raise UserError("this codec file of the originals holds no discriminator")
-    return DiscriminatorConfig(channels=kernels[0].shape[0], layers=len(kernels) - 2)
+    return DiscriminatorConfig(
+        channels=kernels[0].shape[0], layers=len(kernels) - 2, dimensions=2 if kernels[0].ndim == 4 else 1
+    )
 
 
 def _codec_of(state: dict[str, Tensor]) -> dict[str, Tensor]:
     inside = {k.removeprefix(_INSIDE): tensor for k, tensor in state.items() if k.startswith(_INSIDE)}
     return inside or state
+
+
+def _is_specvqgan(state: dict[str, Tensor]) -> bool:
+    return any(key.startswith("quantize.") for key in _codec_of(state))
 
 
 def _rename(key: str, levels: int) -> str:

@@ -1,5 +1,7 @@
 """Training of the codec: reconstruction, quantizer and, from a given step on, adversarial loss.
 
+The loss itself is `losses.codec`.
+
 Both networks are trained by manual optimisation from one generator forward a step: the discriminator sees
 the reconstruction that the generator was just judged on.
 """
@@ -12,7 +14,9 @@ from torch import Tensor
 
 from melgpt.codec.codec import Codec
 from melgpt.codec.discriminator import Discriminator
-from melgpt.losses.adversarial import adaptive_weight, discriminator_loss, generator_loss
+from melgpt.losses.adversarial import discriminator_loss
+from melgpt.losses.codec import CodecLoss, codec_loss
+from melgpt.losses.perceptual import Perceptual
 from melgpt.losses.reconstruction import mel_l1
 from melgpt.nn.convolution import channels_last
 from melgpt.quantizers.usage import counts, perplexity
@@ -24,11 +28,17 @@ from melgpt.training.settings import CodecTraining
 class CodecTask(lightning.LightningModule):
     """Lightning's view of codec and discriminator."""
 
-    def __init__(self, codec: Codec, config: CodecTraining) -> None:
+    def __init__(self, codec: Codec, config: CodecTraining, perceptual: Perceptual | None = None) -> None:
+        """perceptual: the network of the perceptual loss, which stays as it is."""
         super().__init__()
         self.automatic_optimization = False
         self.codec, self.settings = codec, config
-        self.discriminator = channels_last(Discriminator(config.discriminator))
+        self.discriminator = channels_last(Discriminator(config.discriminator, codec.scale.n_mels))
+        # In a tuple, which hides it from Lightning: neither averaged, saved nor put in training mode.
+        self._judges = () if perceptual is None else (perceptual.eval().requires_grad_(False),)
+        wanted = getattr(codec.config.quantizer, "restart", False)
+        self._restarts = bool(wanted) and hasattr(codec.quantizer, "restart_unused")
+        self._last_values: Tensor | None = None
         self._code_counts = torch.zeros(codec.codebook_size)
         self._errors: list[tuple[float, int]] = []
 
@@ -53,38 +63,51 @@ class CodecTask(lightning.LightningModule):
         quantized = self.codec.encode(values)
         reconstruction = self.codec.decode(quantized.z)
         adversarial = step >= self.settings.adversarial_start
-        loss = self._generator_step(values, reconstruction, quantized.loss, adversarial)
-        check_finite(loss, "codec", step)
+        loss = self._loss(values, reconstruction, quantized.loss, adversarial)
+        self._log_loss(loss)
+        self._step(0, self.codec, loss.total)
+        check_finite(loss.total, "codec", step)
         if adversarial:
             check_finite(
                 self._discriminator_step(values, reconstruction.detach()), "codec discriminator", step
             )
         self.log_dict({f"train/{name}": value for name, value in quantized.metrics.items()})
         self.log("learning_rate", learning_rate(step, self.settings))
+        self._last_values = values if self._restarts else None
 
-    def _generator_step(
+    def _loss(
         self, values: Tensor, reconstruction: Tensor, quantizer_loss: Tensor, adversarial: bool
-    ) -> Tensor:
-        l1 = mel_l1(reconstruction, values)
-        loss = l1 + self.settings.quantizer_weight * quantizer_loss
-        # In units of the [0, 1] mel, as all reported errors.
-        self.log_dict({"train/l1": l1.detach() / 2, "train/quantizer_loss": quantizer_loss.detach()})
-        if adversarial:
-            self.discriminator.requires_grad_(False)
-            fooled = generator_loss(self.discriminator(reconstruction))
-            last_layer = self.codec.decoder.conv_out.weight
-            weight = adaptive_weight(l1, fooled, last_layer, self.settings.adversarial_limit)
-            weight = weight * self.settings.adversarial_weight
-            loss = loss + weight * fooled
-            self.discriminator.requires_grad_(True)
-            self.log_dict({"train/generator_loss": fooled.detach(), "train/adversarial_weight": weight})
-        self.log("train/loss", loss.detach())
-        self._step(0, self.codec, loss)
+    ) -> CodecLoss:
+        distances = [judge.to(self.device)(reconstruction, values) for judge in self._judges]
+        # Its gradients would be thrown away.
+        self.discriminator.requires_grad_(False)
+        loss = codec_loss(
+            values,
+            reconstruction,
+            quantizer_loss,
+            last_layer=self.codec.decoder.conv_out.weight,
+            weights=self.settings.weights,
+            perceptual_distance=distances[0] if distances else None,
+            fake_logits=self.discriminator(reconstruction) if adversarial else None,
+        )
+        self.discriminator.requires_grad_(True)
         return loss
+
+    def _log_loss(self, loss: CodecLoss) -> None:
+        shown = {
+            # In units of the [0, 1] mel, as all reported errors.
+            "l1": loss.l1 / 2,
+            "quantizer_loss": loss.quantizer,
+            "perceptual_loss": loss.perceptual,
+            "generator_loss": loss.adversarial,
+            "adversarial_weight": loss.adversarial_weight,
+            "loss": loss.total,
+        }
+        self.log_dict({f"train/{name}": value.detach() for name, value in shown.items() if value is not None})
 
     def _discriminator_step(self, values: Tensor, reconstruction: Tensor) -> Tensor:
         real, fake = self.discriminator(values), self.discriminator(reconstruction)
-        loss = discriminator_loss(real, fake)
+        loss = discriminator_loss(real, fake, self.settings.adversarial_loss)
         self.log_dict(
             {
                 "train/discriminator_loss": loss.detach(),
@@ -102,6 +125,16 @@ class CodecTask(lightning.LightningModule):
         self.manual_backward(loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), self.settings.clip_norm)
         optimizer.step()
+
+    @torch.no_grad()
+    def on_train_epoch_end(self) -> None:
+        """Restart the codes that this epoch did not use from its last batch, where the quantizer wants it."""
+        if self._last_values is None:
+            return
+        generator = torch.manual_seed(hash((self.settings.seed, self.current_epoch)) % (1 << 63))
+        z = self.codec.encode(self._last_values).z
+        self.codec.quantizer.restart_unused(z, generator)
+        self._last_values = None
 
     def on_validation_epoch_start(self) -> None:
         self._code_counts.zero_()

@@ -28,6 +28,7 @@ from melgpt.training.callbacks import HearReconstructions
 from melgpt.training.codec_task import CodecTask
 from melgpt.training.crops import MelCrops, WholeClips
 from melgpt.training.data import EpochData
+from melgpt.training.perceptual import open_perceptual
 from melgpt.training.prior_task import PriorTask
 from melgpt.training.recipe import Recipe
 from melgpt.training.sequences import AllSequences, Sequences, collate
@@ -53,6 +54,7 @@ class Run:
     def fit(self, source: Path) -> None:
         """From a folder of sounds to a finished model folder."""
         self._vocoder()  # what is wrong with it is said now, not after hours of training
+        open_perceptual(self.recipe.train.codec, self.recipe.mel)
         data, options = self.folder / "data", (self.recipe.data, self.recipe.mel)
         with nullcontext() if is_current(source, data, *options) else self._timed("prepare"):
             prepared = prepare(source, data, *options)
@@ -73,10 +75,13 @@ class Run:
             "codec": self.recipe.codec.plain(),
             "training": settings.plain(),
         }
+        perceptual = open_perceptual(settings, self.recipe.mel)
+        if perceptual is not None:
+            made_from["perceptual"] = checkpoint.fingerprint(perceptual)
         if self._is_done("codec", made_from):
             return
         torch.manual_seed(settings.seed)
-        task = CodecTask(Codec(self.recipe.codec), settings)
+        task = CodecTask(Codec(self.recipe.codec), settings, perceptual)
         number, length = epochs(settings)
         data = EpochData(
             lambda epoch: MelCrops(store, settings, epoch, length * settings.batch),

@@ -85,7 +85,8 @@ class Recipe(Config):
             )
         if self.train.codec.adversarial_start >= self.train.codec.steps:
             return self
-        network, smallest = self.train.codec.discriminator, min(self.mel.n_mels, self.train.codec.crop_frames)
+        network = self.train.codec.discriminator
+        smallest = network.shortest_axis(self.mel.n_mels, self.train.codec.crop_frames)
         if network.patches(smallest) < 1:
             raise ValueError(
                 f"train.codec.discriminator.layers={network.layers} is too deep for {self.mel.n_mels} mel "

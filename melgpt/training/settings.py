@@ -1,12 +1,14 @@
 """How each stage is trained; what is trained is described beside the networks."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from melgpt.codec.discriminator import DiscriminatorConfig
 from melgpt.config import Config
 from melgpt.data.code_store import Augmentation
+from melgpt.losses.adversarial import AdversarialKind
+from melgpt.losses.codec import CodecLossWeights
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -51,10 +53,43 @@ class CodecTraining(StageTraining):
     """Step from which the discriminator takes part; at or above `steps` it never does."""
     adversarial_weight: float = Field(0.8, ge=0)
     """Factor on the adaptive weight of the adversarial loss."""
+    adversarial_least: float = Field(0.0, ge=0)
+    """Smallest adaptive weight; equal to adversarial_limit it is constant, as SpecVQGAN had it."""
     adversarial_limit: float = Field(1.0, ge=0)
     """Largest adaptive weight."""
+    adversarial_loss: AdversarialKind = "hinge"
+    """What the discriminator makes small: `hinge` or `vanilla`."""
+    perceptual_weight: float = Field(0.0, ge=0)
+    """Weight of the perceptual loss; above 0 it needs perceptual_file."""
+    perceptual_file: str = ""
+    """A perceptual.safetensors with trained weights of the network that compares."""
     valid_clips: int = Field(48, ge=1)
     """Most validation clips that are measured at each validation."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.adversarial_least > self.adversarial_limit:
+            raise ValueError(
+                f"adversarial_least ({self.adversarial_least}) lies above adversarial_limit "
+                f"({self.adversarial_limit})"
+            )
+        if self.perceptual_weight and not self.perceptual_file:
+            raise ValueError(
+                f"perceptual_weight={self.perceptual_weight} needs perceptual_file=PATH of a "
+                "perceptual.safetensors, such as `melgpt import` makes of a SpecVQGAN codec; or set it to 0"
+            )
+        return self
+
+    @property
+    def weights(self) -> CodecLossWeights:
+        """How much each term of the loss counts."""
+        return CodecLossWeights(
+            quantizer=self.quantizer_weight,
+            perceptual=self.perceptual_weight,
+            adversarial=self.adversarial_weight,
+            adversarial_least=self.adversarial_least,
+            adversarial_limit=self.adversarial_limit,
+        )
 
 
 class PriorTraining(StageTraining):

@@ -45,3 +45,15 @@ def test_weights_start_with_the_originals_spread() -> None:
 def test_sizes_below_one_are_refused() -> None:
     with pytest.raises(UserError, match="option layers"):
         DiscriminatorConfig.parse({"layers": 0})
+
+
+def test_in_one_dimension_the_bands_are_channels_and_patches_lie_in_time() -> None:
+    discriminator = Discriminator(DiscriminatorConfig(channels=2, layers=2, dimensions=1), bands=5)
+    assert discriminator(torch.randn(3, 1, 5, 64)).shape == (3, 1, 64 // 4 - 2)
+    assert not [m for m in discriminator.modules() if isinstance(m, nn.Conv2d)]
+
+
+def test_in_one_dimension_few_bands_are_no_obstacle() -> None:
+    flat, square = (DiscriminatorConfig(layers=3, dimensions=n) for n in (1, 2))
+    assert flat.patches(flat.shortest_axis(bands=8, frames=64)) == 6
+    assert square.patches(square.shortest_axis(bands=8, frames=64)) < 1
