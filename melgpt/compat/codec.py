@@ -18,6 +18,7 @@ from melgpt.compat.trainer import SEED, fit, validate
 from melgpt.compat.vocoder import open_vocoder
 from melgpt.data.store import Store
 from melgpt.errors import UserError
+from melgpt.losses.codec import CodecLossWeights
 from melgpt.progress import progress, say
 from melgpt.training.data import EpochData
 from melgpt.training.recipe import Recipe
@@ -80,10 +81,12 @@ def _losses(args: argparse.Namespace) -> SeedLosses:
     return SeedLosses(
         learning_rate=args.learning_rate * args.batch_size,
         disc_start=args.disc_start,
-        disc_weight=args.disc_weight,
-        codebook_weight=args.codebook_weight,
-        min_adapt_weight=args.min_adapt_weight,
-        max_adapt_weight=args.max_adapt_weight,
+        weights=CodecLossWeights(
+            quantizer=args.codebook_weight,
+            adversarial=args.disc_weight,
+            adversarial_least=args.min_adapt_weight,
+            adversarial_limit=args.max_adapt_weight,
+        ),
     )
 
 

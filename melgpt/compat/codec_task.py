@@ -17,7 +17,8 @@ from torch import Tensor
 from melgpt.audio.picture import mel_image
 from melgpt.codec.codec import Codec
 from melgpt.codec.discriminator import Discriminator, DiscriminatorConfig
-from melgpt.losses.adversarial import adaptive_weight, discriminator_loss, generator_loss
+from melgpt.losses.adversarial import discriminator_loss, generator_loss
+from melgpt.losses.codec import CodecLossWeights, codec_loss
 from melgpt.losses.reconstruction import mel_l1
 from melgpt.nn.convolution import channels_last
 from melgpt.quantizers.usage import counts
@@ -31,10 +32,7 @@ class SeedLosses:
     learning_rate: float
     """Already multiplied by the batch size."""
     disc_start: int
-    disc_weight: float
-    codebook_weight: float
-    min_adapt_weight: float
-    max_adapt_weight: float
+    weights: CodecLossWeights
 
 
 class SeedCodecTask(lightning.LightningModule):
@@ -51,7 +49,8 @@ class SeedCodecTask(lightning.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.codec, self.losses, self.hear = codec, losses, hear
-        self.discriminator = channels_last(Discriminator(discriminator))
+        self.discriminator = channels_last(Discriminator(discriminator, codec.scale.n_mels))
+        self._last: Tensor | None = None
         self._hits = torch.zeros(codec.codebook_size)
 
     def configure_optimizers(self) -> Any:
@@ -70,51 +69,45 @@ class SeedCodecTask(lightning.LightningModule):
         quantized = self.codec.encode(x)
         restored = self.codec.decode(quantized.z)
         self.discriminator.requires_grad_(False)
-        loss, scalars = self._autoencoder_loss(x, restored, quantized.loss, factor)
+        loss = codec_loss(
+            x,
+            restored,
+            quantized.loss,
+            last_layer=self.codec.decoder.conv_out.weight,
+            weights=self.losses.weights,
+            fake_logits=self.discriminator(restored),
+            adversarial_factor=factor,
+        )
         self.discriminator.requires_grad_(True)
-        check_finite(loss, "codec", self.batches_done())
-        self._step(0, loss)
+        check_finite(loss.total, "codec", self.batches_done())
+        self._step(0, loss.total)
         disc_loss, disc_scalars = self._discriminator_loss(x, restored.detach(), factor)
         self._step(1, disc_loss)
         named = {
-            "aeloss": loss.detach(),
-            "discriminator_loss": disc_loss.detach(),
-            **scalars,
+            "aeloss": loss.total,
+            "discriminator_loss": disc_loss,
+            **_names(loss.total, loss.l1, quantized.loss, loss.adversarial, loss.adversarial_weight, factor),
             **disc_scalars,
         }
         both: dict[str, Any] = {"on_step": True, "on_epoch": True, "batch_size": len(x)}
-        self.log_dict({f"train/{name}": value for name, value in named.items()}, **both)
+        self.log_dict({f"train/{name}": value.detach() for name, value in named.items()}, **both)
         self.log("learning_rate", self.losses.learning_rate, **both)
+        self._last = x
 
-    def _autoencoder_loss(
-        self, x: Tensor, restored: Tensor, codebook_loss: Tensor, factor: float
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        nll = mel_l1(restored, x)
-        fooled = generator_loss(self.discriminator(restored))
-        weight = torch.zeros(())
-        if torch.is_grad_enabled():
-            least, most = self.losses.min_adapt_weight, self.losses.max_adapt_weight
-            weight = adaptive_weight(nll, fooled, self.codec.decoder.conv_out.weight, most)
-            weight = weight.clamp(min=least) * self.losses.disc_weight
-        loss = nll + self.losses.codebook_weight * codebook_loss + weight * factor * fooled
-        scalars = {
-            "total_loss": loss,
-            "quant_loss": codebook_loss,
-            "nll_loss": nll,
-            "rec_loss": nll,
-            "d_weight": weight,
-            "disc_factor": torch.tensor(factor),
-            "g_loss": fooled,
-        }
-        return loss, {name: value.detach() for name, value in scalars.items()}
+    @torch.no_grad()
+    def on_train_epoch_end(self) -> None:
+        """--cd_rand_res: unused codes get quantised vectors of the last batch."""
+        if self._last is not None and getattr(self.codec.config.quantizer, "restart", False):
+            generator = torch.manual_seed(self.current_epoch)
+            self.codec.quantizer.restart_unused(self.codec.encode(self._last).z, generator)
+        self._last = None
 
     def _discriminator_loss(
         self, x: Tensor, restored: Tensor, factor: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         real, fake = self.discriminator(x), self.discriminator(restored)
         loss = factor * discriminator_loss(real, fake)
-        scalars = {"disc_loss": loss, "logits_real": real.mean(), "logits_fake": fake.mean()}
-        return loss, {name: value.detach() for name, value in scalars.items()}
+        return loss, {"disc_loss": loss, "logits_real": real.mean(), "logits_fake": fake.mean()}
 
     def _step(self, number: int, loss: Tensor) -> None:
         optimizer: Any = self.optimizers()[number]  # type: ignore[index]
@@ -130,10 +123,12 @@ class SeedCodecTask(lightning.LightningModule):
         quantized = self.codec.encode(x)
         restored = self.codec.decode(quantized.z)
         factor = float(self.batches_done() >= self.losses.disc_start) if self.trainer.training else 1.0
-        loss, scalars = self._autoencoder_loss(x, restored, quantized.loss, factor)
+        nll, fooled = mel_l1(restored, x), generator_loss(self.discriminator(restored))
+        # Without gradients there is no adaptive weight: the originals count it as 0 here.
+        loss = nll + self.losses.weights.quantizer * quantized.loss
         _, disc_scalars = self._discriminator_loss(x, restored, factor)
+        named = {**_names(loss, nll, quantized.loss, fooled, torch.zeros(()), factor), **disc_scalars}
         self.log("val/aeloss", loss, on_step=True, on_epoch=True, batch_size=len(x))
-        named = {**scalars, **disc_scalars}
         self.log_dict({f"val/{name}": value for name, value in named.items()}, batch_size=len(x))
         self._hits += counts(quantized.codes.cpu(), len(self._hits))
         if index == 0:
@@ -157,3 +152,18 @@ class SeedCodecTask(lightning.LightningModule):
 
     def _board(self) -> Any:
         return self.loggers[0].experiment  # type: ignore[attr-defined]
+
+
+def _names(
+    total: Tensor, nll: Tensor, codebook: Tensor, fooled: Any, weight: Any, factor: float
+) -> dict[str, Tensor]:
+    """The autoencoder's scalars by the originals' names."""
+    return {
+        "total_loss": total,
+        "quant_loss": codebook,
+        "nll_loss": nll,
+        "rec_loss": nll,
+        "d_weight": weight,
+        "disc_factor": torch.tensor(factor),
+        "g_loss": fooled,
+    }

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from melgpt.data.originals import CROP_FRAMES, centre_crop
 from melgpt.data.prepare import prepare
 from melgpt.data.store import Store
 from melgpt.errors import UserError
@@ -15,8 +16,6 @@ from melgpt.progress import say
 from melgpt.training.recipe import Recipe
 
 DATA = Path("data")
-CROP = 848
-"""Mel frames of a clip: the middle of the 860 of a file, so that the grid has 53 whole columns."""
 
 
 def seed_recipe(dataset: str, changes: list[str]) -> Recipe:
@@ -47,13 +46,6 @@ def open_corpus(dataset: str, recipe: Recipe, workers: int) -> Store:
     return store
 
 
-def seed_crop(mel: np.ndarray) -> np.ndarray:
-    """mel [N, F], time first → its middle [848, F]; a shorter one is followed by silence."""
-    first = max(0, (len(mel) - CROP) // 2)
-    here = mel[first : first + CROP].astype(np.float32)
-    return np.pad(here, ((0, CROP - len(here)), (0, 0)))
-
-
 class SeedMels(Dataset[Tensor]):
     """Clips of a split, values [1, F, 848] in [-1, 1]; `epoch` shuffles them anew, None keeps their order."""
 
@@ -66,4 +58,7 @@ class SeedMels(Dataset[Tensor]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Tensor:
-        return torch.from_numpy(2 * seed_crop(self.store.mel(int(self.rows[index]))).T - 1)[None]
+        mel = self.store.mel(int(self.rows[index])).T.astype(np.float32)
+        if (missing := CROP_FRAMES - mel.shape[1]) > 0:  # a sound of one's own may be shorter
+            mel = np.pad(mel, ((0, 0), (0, missing)))
+        return torch.from_numpy(2 * centre_crop(mel) - 1)[None]

@@ -1,4 +1,4 @@
-"""`python GPT_VAE_train.py …`: the GPT-VAE in its two stages, with the originals' flags, folders and scalars."""
+"""`python GPT_VAE_train.py …`: the GPT-VAE in its two stages, with the originals' flags and folders."""
 
 import argparse
 from pathlib import Path

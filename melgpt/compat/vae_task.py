@@ -51,11 +51,11 @@ class SeedVAETask(lightning.LightningModule):
     """Lightning's view of the VAE, as the originals'."""
 
     def __init__(
-        self, vae: GPTVAE, learning_rate: float, kl: SeedKL, listen: Listener, *, every: int, interpolate: bool
+        self, vae: GPTVAE, rate: float, kl: SeedKL, listen: Listener, *, every: int, interpolate: bool
     ) -> None:
         """every: batches between sounds and pictures in TensorBoard; interpolate: also between two clips."""
         super().__init__()
-        self.vae, self.rate, self.kl, self.listen = vae, learning_rate, kl, listen
+        self.vae, self.rate, self.kl, self.listen = vae, rate, kl, listen
         self.every, self.interpolate = every, interpolate
         self._seen: list[tuple[Tensor, Tensor, Tensor, float]] = []
 
