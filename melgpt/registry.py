@@ -15,6 +15,7 @@ from melgpt.errors import UserError, closest
 
 KINDS: dict[str, dict[str, str]] = {
     "codec": {"vqgan": "melgpt.codec.codec:Codec"},
+    "discriminator": {"patchgan": "melgpt.codec.discriminator:Discriminator"},
     "quantizer": {
         "vq": "melgpt.quantizers.vq:VectorQuantizer",
         "ema": "melgpt.quantizers.ema:EMAQuantizer",

@@ -5,12 +5,14 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from melgpt.config import Config
+from melgpt.config import KindConfig
 
 
-class DiscriminatorConfig(Config):
+class DiscriminatorConfig(KindConfig):
     """Sizes of the discriminator; the defaults are the seed's."""
 
+    kind: str = "patchgan"
+    """Registered name of the discriminator."""
     channels: int = Field(64, ge=1)
     """Channels of the first layer; they double a layer, up to eightfold."""
     layers: int = Field(3, ge=1)
@@ -31,6 +33,7 @@ class Discriminator(nn.Module):
     """values [B, 1, F, N] in [-1, 1] → logits [B, 1, F', N'], or [B, 1, N'] in one dimension, one a patch."""
 
     Config = DiscriminatorConfig
+    family = "discriminator"
 
     def __init__(self, config: DiscriminatorConfig, bands: int = 80) -> None:
         """bands: mel bands F, which matter in one dimension only."""

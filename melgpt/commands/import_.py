@@ -18,6 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels", help="class names in the order of their numbers: a,b,c or a file of lines"
     )
     parser.add_argument("--rows", type=int, default=5, help="rows of the code grid (5)")
+    parser.add_argument(
+        "--columns", type=int, default=53, help="columns of the code grid, for a GPT of videos (53)"
+    )
+    parser.add_argument("--statistics", type=Path, help="mel statistics that a classifier normalises with")
     parser.add_argument("--mel", default="specvqgan", help="mel scale: specvqgan, hifigan, wide (specvqgan)")
 
 
@@ -26,7 +30,14 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.progress import say
     from melgpt.types import MelScale
 
-    asked = Asked(args.heads, _labels(args.labels), args.rows, MelScale.preset(args.mel))
+    asked = Asked(
+        heads=args.heads,
+        labels=_labels(args.labels),
+        rows=args.rows,
+        columns=args.columns,
+        scale=MelScale.preset(args.mel),
+        statistics=args.statistics,
+    )
     imported = convert(args.source, args.kind, asked)
     say(f"{args.source}: {imported.kind}")
     for path in write_parts(imported.parts, args.out):
