@@ -7,6 +7,7 @@
 A clip that starts later in its file has the frames from there on.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,9 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from melgpt.conditioning.frames import FramesConfig
 from melgpt.config import Config
 from melgpt.data.feature_pickle import read_features
 from melgpt.data.store import Store
@@ -46,6 +49,8 @@ class FeatureManifest(Config):
     """Frames a second."""
     dtype: Literal["float16", "float32"] = "float16"
     """Type of the numbers."""
+    digest: str = ""
+    """16 hex digits that change with any of the numbers."""
 
 
 def read_joined(paths: Sequence[Path]) -> NDArray[np.float32]:
@@ -103,17 +108,19 @@ class FeatureStore:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         kind = np.dtype(manifest.dtype).newbyteorder("<")
-        records, first = [], 0
+        records, first, digest = [], 0, hashlib.sha256()
         with open(work / VALUES, "wb") as file:
             for features in clips:
                 with np.errstate(over="ignore"):
                     values = features.astype(kind)
                 if not np.isfinite(values).all():
                     raise UserError("a feature is too large for float16: store them as float32")
-                file.write(values.tobytes())
+                file.write(content := values.tobytes())
+                digest.update(content)
                 records.append((first, len(values)))
                 first += len(values)
         np.save(work / INDEX_FILE, np.array(records, INDEX))
+        manifest = manifest.changed(digest=digest.hexdigest()[:16])
         (work / MANIFEST).write_text(json.dumps(manifest.plain()) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
@@ -131,6 +138,17 @@ class FeatureStore:
         record = self._index[row]
         first = int(record["first"])
         return self._values[first : first + int(record["frames"])].astype(np.float32)
+
+
+class Videos:
+    """What a prior is shown of the videos of a data set's clips."""
+
+    def __init__(self, features: FeatureStore, config: FramesConfig) -> None:
+        self.features, self.config = features, config
+
+    def __call__(self, row: int) -> torch.Tensor:
+        """Frames [T, D] of a clip."""
+        return self.config.see(torch.from_numpy(self.features.clip(row)))
 
 
 def attach_features(
