@@ -3,9 +3,10 @@
 A plan says from which column on a window looks and which columns are written in it. The originals' plan
 (SpecVQGAN, https://arxiv.org/abs/2110.08791) moves the window at every column and keeps half of it as past;
 they compute the whole window anew for every token. Within a window the cache holds, so that the same plan
-costs one pass a column here and gives the same tokens. `strides` moves the window only when it is full: it
-costs one pass for many columns, and every column sees at least half a window of the past, as in theirs.
-Memory of the cache is that of one window, whatever the length.
+costs one pass a column here and gives the same tokens. `strides` costs one pass for a quarter of a window;
+every column sees at least half a window of the past, as in theirs. Only the first window and the last one are
+written to their end: a model has learnt that a sound is nearly over there, and guesses worse in its middle.
+The memory of the cache is that of one window, whatever the length.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,17 +43,25 @@ def centres(columns: int, context: int, *, given: int = 0) -> list[Window]:
     return plan
 
 
-def strides(columns: int, context: int, *, given: int = 0, kept: int | None = None) -> list[Window]:
-    """The window is written full, then moves on; `kept` columns of it, by default half, stay as the past."""
+def strides(
+    columns: int, context: int, *, given: int = 0, kept: int | None = None, step: int | None = None
+) -> list[Window]:
+    """The first window is written full; then each keeps `kept` columns as its past and writes `step` more.
+
+    By default they are a half and a quarter of the context. The last window ends with the sound, as in the
+    originals, and writes all that is left. Raises ValueError where the context is too small.
+    """
     kept = context // 2 if kept is None else kept
-    if not 0 <= kept < context:
-        raise ValueError(f"{kept} columns of a window of {context} cannot be kept")
+    step = max(1, context // 4) if step is None else step
+    if kept < 0 or step < 1 or kept + step > context:
+        raise ValueError(f"a window of {context} columns cannot keep {kept} and write {step} more")
     plan, done = [], given
     while done < columns:
-        start = max(0, done - kept) if done >= context else 0
-        stop = min(columns, start + context)
-        plan.append(Window(start, done, stop))
-        done = stop
+        start, stop = (0, context) if done < context else (done - kept, done + step)
+        if start > columns - context:
+            start, stop = max(0, columns - context), columns
+        plan.append(Window(start, done, min(columns, stop)))
+        done = plan[-1].stop
     return plan
 
 

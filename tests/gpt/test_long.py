@@ -78,11 +78,16 @@ def test_every_column_is_written_once_inside_its_window(planned: object, columns
         assert window.start == 0 or window.first - window.start >= CONTEXT // 2
 
 
-def test_a_window_moves_once_for_many_columns() -> None:
-    assert strides(20, 8) == [Window(0, 0, 8), Window(4, 8, 12), Window(8, 12, 16), Window(12, 16, 20)]
-    assert strides(11, 8, kept=7) == [Window(0, 0, 8), Window(1, 8, 9), Window(2, 9, 10), Window(3, 10, 11)]
-    with pytest.raises(ValueError, match="cannot be kept"):
-        strides(20, 8, kept=8)
+def test_a_window_moves_once_for_several_columns() -> None:
+    assert strides(15, 8) == [Window(0, 0, 8), Window(4, 8, 10), Window(6, 10, 12), Window(7, 12, 15)]
+    full = strides(20, 8, kept=4, step=4)
+    assert full == [Window(0, 0, 8), Window(4, 8, 12), Window(8, 12, 16), Window(12, 16, 20)]
+
+
+@pytest.mark.parametrize(("kept", "step"), [(8, 1), (4, 5), (-1, 2), (3, 0)])
+def test_a_window_that_is_too_full_is_refused(kept: int, step: int) -> None:
+    with pytest.raises(ValueError, match="cannot keep"):
+        strides(20, 8, kept=kept, step=step)
 
 
 @pytest.mark.parametrize("sampling", [Sampling(), VARIED], ids=str)
