@@ -29,8 +29,8 @@ from melgpt.types import Audio, Codes, Mel
 
 BATCH = 16
 """Clips that are written at the same time."""
-MOST_SECONDS = 3600
-"""Longest sound that can be asked for."""
+MOST_SECONDS = 600
+"""Longest sound that can be asked for: the codec and the vocoder hold a whole sound in memory."""
 
 
 @dataclass(frozen=True)
