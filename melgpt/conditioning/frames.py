@@ -20,7 +20,7 @@ def resample(features: Tensor, frames: int) -> Tensor:
 
 
 class FramesConfig(KindConfig):
-    """Features of a video's frames. The last three options are taken from the data in training."""
+    """Features of a video's frames. `depth` and `span` are taken from the data in training."""
 
     kind: str = "frames"
     """Registered name of the conditioning."""
@@ -94,8 +94,7 @@ class FramesClassConfig(FramesConfig):
     kind: str = "frames_class"
     """Registered name of the conditioning."""
     drop: float = Field(0.1, ge=0, le=1 / 3)
-    """Share of the training clips whose video and class are both hidden; as many again show only one of them,
-    for each of the two."""
+    """Share of the training clips that hide video and class; as many hide the class alone, as many the video."""
 
 
 class FramesClass(Frames):
