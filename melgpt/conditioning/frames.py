@@ -94,7 +94,7 @@ class FramesClassConfig(FramesConfig):
     kind: str = "frames_class"
     """Registered name of the conditioning."""
     drop: float = Field(0.1, ge=0, le=1 / 3)
-    """Share of the training clips that hide video and class; as many hide the class alone, as many the video."""
+    """Share of the training clips that hide video and class; as many hide the class alone, or the video."""
 
 
 class FramesClass(Frames):
