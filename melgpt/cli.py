@@ -13,6 +13,7 @@ COMMANDS = {
     "fit": "learn the sounds in a folder: all stages, resumable",
     "fetch": "download a corpus: vas, vggsound or esc50",
     "prepare": "a folder of audio or video → a prepared data set",
+    "features": "features of the videos → beside a prepared data set",
     "train": "one stage: the codec or the prior",
     "generate": "new sounds from a model",
     "reconstruct": "a sound through the codec and back",

@@ -18,15 +18,19 @@ from melgpt.audio.io import fade_out, resample, write
 from melgpt.audio.mel import analyse
 from melgpt.codec.codec import Codec
 from melgpt.errors import UserError
+from melgpt.gpt.long import sample_long, strides
 from melgpt.gpt.order import unflatten
 from melgpt.gpt.prior import Prior
 from melgpt.gpt.sampling import Sampling, random_streams, sample
+from melgpt.gpt.steering import Steering, takes_label
 from melgpt.paths import atomic
 from melgpt.runtime import choose_device
 from melgpt.types import Audio, Codes, Mel
 
 BATCH = 16
 """Clips that are written at the same time."""
+MOST_SECONDS = 600
+"""Longest sound that can be asked for: the codec and the vocoder hold a whole sound in memory."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Sound:
         """Write a picture of the mel (PNG)."""
         from melgpt.audio.picture import save_mel
 
-        save_mel(Path(path), self.mel.values[0], self.mel.scale, title=str(self.how.get("label", "")))
+        save_mel(Path(path), self.mel.values[0], self.mel.scale, title=self.how.get("label") or "")
 
     def explain(self, path: Path | str) -> None:
         """Write how it was made (JSON): seed, options, fingerprints of the model."""
@@ -82,8 +86,8 @@ class SoundModel:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Classes that can be asked for."""
-        return () if self.prior is None else self.prior.config.labels
+        """Classes that can be asked for; none where a video alone steers the model."""
+        return () if self.prior is None or not takes_label(self.prior) else self.prior.config.labels
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raises UserError for the first label that is not known."""
@@ -92,7 +96,7 @@ class SoundModel:
 
     @property
     def max_seconds(self) -> float:
-        """Longest sound that the prior writes."""
+        """Longest sound that the prior writes in one go; longer ones are written in a window that slides."""
         return self._prior().config.columns * self._column_frames / self.codec.scale.frames_per_second
 
     @property
@@ -125,47 +129,69 @@ class SoundModel:
     def generate(
         self,
         *,
-        label: str,
+        label: str | None = None,
+        features: torch.Tensor | None = None,
         n: int = 1,
         seconds: float | None = None,
         seed: int = 0,
         **sampling: float,
     ) -> list[Sound]:
-        """n new sounds of a class.
+        """n new sounds of a class, or for a video, or for a video with a class, as the model was trained.
 
-        seconds: length of each sound; one that ends earlier by itself is followed by silence. Without it
-        each is as long as it wants to be. sampling: temperature, top_k, top_p, min_p, guidance, see
-        gpt.sampling.Sampling. Sound i depends on seed and i, not on n.
-        Raises UserError for an unknown label and for a length beyond the model's.
+        features: [L, D] of a video, see data.features.read_joined. seconds: length of each sound. Up to the
+        model's own length one that ends earlier by itself is followed by silence; beyond it no sound ends
+        before its time. Without it each is as long as it wants to be. sampling: temperature, top_k, top_p,
+        min_p, guidance, see gpt.sampling.Sampling. Sound i depends on seed and i, not on n.
+        Raises UserError for an unknown label and for what the model cannot be steered by.
         """
-        prior = self._prior()
+        steering = Steering.of(self._prior(), label, features)
         options = Sampling.parse(sampling)
-        index = prior.label_index(label)
         columns = self._columns(seconds)
+        asked: dict[str, Any] = {
+            "label": steering.label,
+            "seed": seed,
+            "seconds": seconds,
+            "sampling": options.plain(),
+        }
+        if steering.features is not None:
+            asked["features"] = list(steering.features.shape)
         sounds: list[Sound] = []
         for first in range(0, n, BATCH):
             streams = random_streams(seed, min(BATCH, n - first), first)
-            grids = self._write(prior, index, columns, options, streams)
+            grids = self._write(steering, columns, options, streams)
             for i, (grid, stream) in enumerate(zip(grids, streams, strict=True), first):
-                how = {"label": prior.config.labels[index], "seed": seed, "index": i, "seconds": seconds}
-                sounds.append(self._sound(grid, stream, seconds, {**how, "sampling": options.plain()}))
+                sounds.append(self._sound(grid, stream, seconds, {**asked, "index": i}))
         return sounds
 
     def _write(
-        self, prior: Prior, label: int, columns: int, options: Sampling, streams: Sequence[torch.Generator]
+        self, steering: Steering, columns: int, options: Sampling, streams: Sequence[torch.Generator]
     ) -> list[torch.Tensor]:
         """Code grids [1, H, W], one for each stream."""
-        tokens = sample(
-            prior.gpt,
-            prior.conditioning(torch.full((len(streams),), label, device=self.device)),
-            prior.conditioning.nothing(len(streams)),
-            length=columns * prior.config.rows,
-            end=prior.end,
-            rows=prior.config.rows,
-            sampling=options,
-            streams=streams,
-        )
-        return [unflatten(row[None], prior.config.rows).cpu() for row in tokens]
+        prior, clips = steering.prior, len(streams)
+        rows, nothing = prior.config.rows, prior.conditioning.nothing(clips)
+        if columns > prior.config.columns:
+            tokens: Sequence[torch.Tensor] = sample_long(
+                prior.gpt,
+                lambda column: steering.prefix(clips, column),
+                nothing,
+                plan=strides(columns, prior.config.columns),
+                rows=rows,
+                codes=prior.config.codebook,
+                sampling=options,
+                streams=streams,
+            ).unbind()
+        else:
+            tokens = sample(
+                prior.gpt,
+                steering.prefix(clips),
+                nothing,
+                length=columns * rows,
+                end=prior.end,
+                rows=rows,
+                sampling=options,
+                streams=streams,
+            )
+        return [unflatten(row[None], rows).cpu() for row in tokens]
 
     def _sound(
         self, grid: torch.Tensor, stream: torch.Generator, seconds: float | None, how: dict[str, Any]
@@ -211,15 +237,9 @@ class SoundModel:
         prior = self._prior()
         if seconds is None:
             return prior.config.columns
-        if not 0 < seconds <= self.max_seconds + 1e-6:
-            raise UserError(
-                f"seconds must lie above 0 and up to {self.max_seconds:.2f} for this model, not {seconds}; "
-                "a model of longer sounds is trained with a larger data.clip_seconds"
-            )
-        return min(
-            prior.config.columns,
-            math.ceil(seconds * self.codec.scale.frames_per_second / self._column_frames),
-        )
+        if not 0 < seconds <= MOST_SECONDS:
+            raise UserError(f"seconds must lie above 0 and up to {MOST_SECONDS}, not {seconds}")
+        return math.ceil(seconds * self.codec.scale.frames_per_second / self._column_frames - 1e-6)
 
     def _prior(self) -> Prior:
         if self.prior is None:

@@ -22,7 +22,11 @@ KINDS: dict[str, dict[str, str]] = {
         "fsq": "melgpt.quantizers.fsq:FiniteScalarQuantizer",
     },
     "prior": {"gpt": "melgpt.gpt.prior:Prior"},
-    "conditioning": {"class_label": "melgpt.conditioning.class_label:ClassLabel"},
+    "conditioning": {
+        "class_label": "melgpt.conditioning.class_label:ClassLabel",
+        "frames": "melgpt.conditioning.frames:Frames",
+        "frames_class": "melgpt.conditioning.frames:FramesClass",
+    },
     "vocoder": {
         "griffin_lim": "melgpt.vocoders.griffin_lim:GriffinLim",
         "melgan": "melgpt.vocoders.melgan:MelGAN",

@@ -11,8 +11,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label", action="append", help="class; may be given several times; default: every class"
     )
+    parser.add_argument(
+        "--features",
+        metavar="FILE[,FILE]",
+        help="features of a video (.pkl, .npy), several side by side, such as rgb.pkl,flow.pkl; for a model "
+        "that sees videos",
+    )
     parser.add_argument("-n", type=int, default=1, help="sounds of each class (1)")
-    parser.add_argument("--seconds", type=float, help="length; default: as long as each sound wants to be")
+    parser.add_argument(
+        "--seconds", type=float, help="length, of any size; default: as long as each sound wants to be"
+    )
     parser.add_argument("--seed", type=int, default=0, help="same seed and options, same sounds (0)")
     parser.add_argument(
         "--temperature", type=float, default=1.0, help="below 1 more usual, above more daring (1)"
@@ -27,17 +35,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    import torch
+
+    from melgpt.data.features import read_joined
     from melgpt.errors import UserError
     from melgpt.pipeline import load
 
     if args.n < 1 or args.seed < 0:
         raise UserError(f"-n must be at least 1 and --seed at least 0, not {args.n} and {args.seed}")
     model = load(args.model)
-    labels = args.label or list(model.labels)
-    model.check_labels(labels)
+    video = [Path(name) for name in args.features.split(",")] if args.features else []
+    features = torch.from_numpy(read_joined(video)) if video else None
+    labels = args.label or ([None] if video else list(model.labels) or [None])
+    model.check_labels([label for label in labels if label is not None])
     for label in labels:
         sounds = model.generate(
             label=label,
+            features=features,
             n=args.n,
             seconds=args.seconds,
             seed=args.seed,
@@ -47,17 +61,18 @@ def run(args: argparse.Namespace) -> int:
             min_p=args.min_p,
             guidance=args.guidance,
         )
-        for path in save_sounds(sounds, args.out):
+        for path in save_sounds(sounds, args.out, video[0].stem if video else ""):
             print(path)
     return 0
 
 
-def save_sounds(sounds: list[Any], folder: Path) -> list[Path]:
-    """WAV, PNG and JSON of each sound; returns the paths of the WAVs."""
+def save_sounds(sounds: list[Any], folder: Path, video: str = "") -> list[Path]:
+    """WAV, PNG and JSON of each sound; returns the paths of the WAVs. video: name of the one they are for."""
     paths = []
     for sound in sounds:
         how = sound.how
-        path = folder / f"{file_name(how['label'])}_seed{how['seed']}_{how['index']:03d}.wav"
+        name = "_".join(file_name(part) for part in (video, how["label"]) if part)
+        path = folder / f"{name}_seed{how['seed']}_{how['index']:03d}.wav"
         sound.save(path)
         sound.plot(path.with_suffix(".png"))
         sound.explain(path.with_suffix(".json"))

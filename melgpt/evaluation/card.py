@@ -48,6 +48,8 @@ def table(figures: dict[str, Any]) -> str:
             ("baseline: table by row", f"{prior['row_table_bits']:.3f}"),
             ("prior told a wrong class", f"{prior['wrong_class_bits']:.3f}"),
         ]
+        if "wrong_video_bits" in prior:
+            rows.append(("prior shown another clip's video", f"{prior['wrong_video_bits']:.3f}"))
     rows += [(f"seconds: {stage}", f"{seconds:.0f}") for stage, seconds in figures.get(_SECONDS, {}).items()]
     if figures.get("peak_memory_gib"):
         rows.append(("peak memory in GiB", f"{figures['peak_memory_gib']:.2f}"))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore
+from melgpt.data.features import Videos
 from melgpt.data.store import Store
 from melgpt.gpt.prior import Prior
 from melgpt.losses.reconstruction import mel_l1
@@ -50,14 +51,18 @@ def codec_measures(codec: Codec, store: Store) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def prior_measures(prior: Prior, train: CodeStore, valid: CodeStore) -> dict[str, float]:
+def prior_measures(
+    prior: Prior, train: CodeStore, valid: CodeStore, videos: Videos | None = None
+) -> dict[str, float]:
     """Bits a token on validation: the prior, the tables that it must beat, and the prior with a wrong class.
+
+    With videos also the prior that is shown the video of another clip.
 
     The tables count the training codes by row, and by class and row; the latter is smoothed towards the
     former by the amount that suits the validation set best, so that it is as strong as it can be.
     """
     by_class = _table(prior, train)
-    right = wrong = 0.0
+    right = wrong = wrong_video = 0.0
     tokens = 0
     table_bits: dict[float, float] = dict.fromkeys((1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 1e9), 0.0)
     by_row = by_class.sum(0)
@@ -65,9 +70,13 @@ def prior_measures(prior: Prior, train: CodeStore, valid: CodeStore) -> dict[str
     for number in _spread(np.arange(len(valid))):
         sequence, label = valid.sequence(int(number), prior.end)
         labels = len(prior.config.labels)
-        right += _bits(prior, sequence, label)
+        video = _video(valid, videos, int(number))
+        right += _bits(prior, sequence, label, video)
+        if videos is not None:
+            other = _video(valid, videos, int(number) + max(1, len(valid) // 2))
+            wrong_video += _bits(prior, sequence, label, other)
         # Every wrong class in turn over the clips, so that none is special.
-        wrong += _bits(prior, sequence, (label + 1 + int(number) % max(labels - 1, 1)) % labels)
+        wrong += _bits(prior, sequence, (label + 1 + int(number) % max(labels - 1, 1)) % labels, video)
         rows = np.arange(len(sequence)) % prior.config.rows
         for weight in table_bits:
             table = by_class[label][rows]
@@ -76,6 +85,7 @@ def prior_measures(prior: Prior, train: CodeStore, valid: CodeStore) -> dict[str
         tokens += len(sequence)
     return {
         "bits_per_token": right / tokens,
+        **({} if videos is None else {"wrong_video_bits": wrong_video / tokens}),
         "class_row_table_bits": min(table_bits.values()) / tokens,
         "row_table_bits": table_bits[1e9] / tokens,
         "wrong_class_bits": wrong / tokens,
@@ -97,9 +107,16 @@ def row_counts(prior: Prior, train: CodeStore) -> torch.Tensor:
     return torch.from_numpy(_table(prior, train).sum(0)).float()
 
 
-def _bits(prior: Prior, sequence: torch.Tensor, label: int) -> float:
+def _video(codes: CodeStore, videos: Videos | None, number: int) -> torch.Tensor | None:
+    """What is shown of the video of a sequence, [1, T, D]; None where the prior sees none."""
+    return None if videos is None else videos(int(codes.index[number % len(codes)]["row"]))[None]
+
+
+def _bits(prior: Prior, sequence: torch.Tensor, label: int, video: torch.Tensor | None) -> float:
     device = prior.gpt.head.weight.device
-    logits = prior(sequence[None, :-1].to(device), torch.tensor([label], device=device))[0].double().cpu()
+    shown = None if video is None else video.to(device)
+    told = torch.tensor([label], device=device)
+    logits = prior(sequence[None, :-1].to(device), told, shown)[0].double().cpu()
     return float(-logits.log_softmax(-1)[torch.arange(len(sequence)), sequence].sum()) / math.log(2)
 
 

@@ -64,9 +64,25 @@ class Prior(nn.Module):
         """The token that ends a sound; None where the vocabulary has none."""
         return self.config.codebook if self.config.ends else None
 
-    def forward(self, tokens: Tensor, label: Tensor) -> Tensor:
-        """tokens [B, S], label [B] → logits [B, S + 1, vocabulary] of tokens 0 … S."""
-        return self.gpt(tokens, self.conditioning(label))
+    @property
+    def takes_features(self) -> bool:
+        """Whether a video steers it; a conditioning that does not say so is steered by the class alone."""
+        return bool(getattr(self.conditioning, "takes_features", False))
+
+    def forward(self, tokens: Tensor, label: Tensor, features: Tensor | None = None) -> Tensor:
+        """tokens [B, S], label [B] → logits [B, S + 1, vocabulary] of tokens 0 … S.
+
+        features [B, T, D]: of a video, for a prior that takes them; without them it hides the video.
+        """
+        return self.gpt(tokens, self.prefix(label, features))
+
+    def prefix(self, label: Tensor, features: Tensor | None = None) -> Tensor:
+        """What steers the GPT: label [B], features [B, T, D] or None → [B, P, C]."""
+        if self.takes_features:
+            return self.conditioning(label, features)
+        if features is not None:
+            raise ValueError("this prior is steered by the class alone, features were given")
+        return self.conditioning(label)
 
     def label_index(self, label: str) -> int:
         """Index of a class, by its name or a unique last part of it. Raises UserError, naming the nearest."""

@@ -15,6 +15,7 @@ from melgpt import checkpoint, registry
 from melgpt.audio.mel import frame_count
 from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore, encode_split
+from melgpt.data.features import FeatureStore, Videos
 from melgpt.data.prepare import is_current, prepare
 from melgpt.data.store import Store
 from melgpt.errors import UserError
@@ -62,6 +63,7 @@ class Run:
             say(line)
         self._write_recipe(self.recipe)
         store = Store.open(self.folder / "data")
+        self._features(store)  # where the prior needs some and there are none, before the codec is trained
         self.train_codec(store)
         self.make_vocoder()
         self.train_prior(store)
@@ -143,6 +145,9 @@ class Run:
             "prior": config.plain(),
             "training": settings.plain(),
         }
+        features, videos = self._features(store), None
+        if features is not None:
+            videos, made_from["features"] = Videos(features, config.conditioning), features.manifest.digest
         self._write_recipe(self.recipe.changed(prior=config.plain()))
         if self._is_done("prior", made_from):
             return
@@ -154,10 +159,10 @@ class Run:
             prior.gpt.start_at_frequencies(row_counts(prior, train))
         task = PriorTask(prior, settings)
         number, length = epochs(settings)
-        shape: dict[str, Any] = {"rows": config.rows, "end": prior.end}
+        shape: dict[str, Any] = {"rows": config.rows, "end": prior.end, "videos": videos}
         data = EpochData(
             lambda epoch: Sequences(train, settings, epoch=epoch, length=length * settings.batch, **shape),
-            AllSequences(valid, prior.end),
+            AllSequences(valid, prior.end, videos),
             batch=settings.batch,
             valid_batch=settings.batch,
             collate=collate,
@@ -176,7 +181,7 @@ class Run:
                 callbacks=[early_stopping("val/bits", settings.patience)] if judged else [],
             )
         stage.load(task, BEST if judged else LAST)
-        self._measure("prior", prior_measures(task.part.eval(), train, valid))
+        self._measure("prior", prior_measures(task.part.eval(), train, valid, videos))
         self._finish("prior", task.part, made_from, {"codec": mark, "data": store.fingerprint})
         write_card(
             self.folder / "README.md",
@@ -207,12 +212,24 @@ class Run:
     def _prior_config(self, codec: Codec, store: Store) -> Any:
         longest = frame_count(round(self.recipe.data.clip_seconds * store.scale.rate), store.scale)
         frames = min(longest, int(np.max(store.frames)))
+        columns, conditioning = codec.config.columns(frames), self.recipe.prior.conditioning
+        if (features := self._features(store)) is not None:
+            seconds = columns * codec.config.network.token_size[1] / store.scale.frames_per_second
+            conditioning = conditioning.changed(depth=features.depth, span=round(seconds * features.rate))
         return self.recipe.prior.changed(
             labels=store.labels,
             codebook=codec.codebook_size,
             rows=codec.config.rows,
-            columns=codec.config.columns(frames),
+            columns=columns,
+            conditioning=conditioning,
         )
+
+    def _features(self, store: Store) -> FeatureStore | None:
+        """The videos' features, for a prior that takes them. Raises UserError where the data has none."""
+        kind = registry.resolve("conditioning", self.recipe.prior.conditioning.kind)
+        if not getattr(kind, "takes_features", False):
+            return None
+        return FeatureStore.open(store.folder, store.fingerprint)
 
     def _check_scale(self, store: Store) -> None:
         if store.scale != self.recipe.mel:

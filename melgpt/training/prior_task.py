@@ -32,10 +32,9 @@ class PriorTask(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         return optimiser(weight_decay_groups(self.prior, self.settings.weight_decay), self.settings)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        """Targets [B, S] (IGNORED where padded) and labels [B]."""
-        targets, labels = batch
-        loss = _cross_entropy(self.prior, targets, labels, smoothing=self.settings.label_smoothing).mean()
+    def training_step(self, batch: tuple[Tensor, ...], index: int) -> Tensor:
+        """Targets [B, S] (IGNORED where padded), labels [B] and, if it sees videos, frames [B, T, D]."""
+        loss = _cross_entropy(self.prior, *batch, smoothing=self.settings.label_smoothing).mean()
         step = self.trainer.fit_loop.epoch_loop.total_batch_idx
         set_learning_rate(self.trainer.optimizers[0], step, self.settings)
         check_finite(loss, "prior", step)
@@ -50,7 +49,7 @@ class PriorTask(lightning.LightningModule):
     def on_validation_epoch_start(self) -> None:
         self._bits.clear()
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+    def validation_step(self, batch: tuple[Tensor, ...], index: int) -> None:
         losses = _cross_entropy(self.prior, *batch)
         self._bits.append((float(losses.sum()) / math.log(2), len(losses)))
 
@@ -59,9 +58,9 @@ class PriorTask(lightning.LightningModule):
         self.log("val/bits", sum(bits for bits, _ in self._bits) / max(tokens, 1))
 
 
-def _cross_entropy(prior: Prior, targets: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> Tensor:
+def _cross_entropy(prior: Prior, targets: Tensor, *condition: Tensor, smoothing: float = 0.0) -> Tensor:
     """Losses in nats of all tokens that count, [tokens]."""
     inputs = targets[:, :-1].clamp(min=0)
-    logits = prior(inputs, labels).float()
+    logits = prior(inputs, *condition).float()
     counted = targets != IGNORED
     return F.cross_entropy(logits[counted], targets[counted], reduction="none", label_smoothing=smoothing)

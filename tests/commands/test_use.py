@@ -169,6 +169,26 @@ def test_a_sound_that_is_cut_ends_softly(model: SoundModel) -> None:
     assert cut.how["ended_at_seconds"] <= 0.3
 
 
+def test_a_sound_may_be_longer_than_the_model(trained: Path, model: SoundModel, tmp_path: Path) -> None:
+    seconds = 3.3 * model.max_seconds
+    done = command("generate", trained, "--label", "dog", "--seconds", seconds, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert soundfile.info(tmp_path / "dog_seed0_000.wav").frames == round(seconds * 22050)
+    two, one = (model.generate(label="dog", n=n, seconds=seconds)[0] for n in (2, 1))
+    assert torch.equal(one.codes.grid, two.codes.grid)
+    assert int(one.codes.grid.max()) < model.codec.codebook_size
+    assert one.how["ended_at_seconds"] == pytest.approx(seconds, abs=1e-3)
+    assert one.audio.samples[0, -1] == 0
+
+
+def test_the_models_own_length_is_written_in_one_go(model: SoundModel) -> None:
+    columns = model.prior.config.columns
+    assert model.generate(label="dog", seconds=model.max_seconds)[0].codes.grid.shape[-1] <= columns
+    assert (
+        model.generate(label="dog", seconds=model.max_seconds + 0.01)[0].codes.grid.shape[-1] == columns + 1
+    )
+
+
 def test_a_begun_folder_goes_on_with_its_own_recipe(trained: Path, corpus: Path, tmp_path: Path) -> None:
     run = shutil.copytree(trained, tmp_path / "run")
     done = command("fit", corpus, "--out", run)
