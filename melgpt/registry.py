@@ -21,6 +21,7 @@ KINDS: dict[str, dict[str, str]] = {
         "fsq": "melgpt.quantizers.fsq:FiniteScalarQuantizer",
     },
     "prior": {"gpt": "melgpt.gpt.prior:Prior"},
+    "vae": {"gpt_vae": "melgpt.gpt.vae:GPTVAE"},
     "conditioning": {"class_label": "melgpt.conditioning.class_label:ClassLabel"},
     "vocoder": {
         "griffin_lim": "melgpt.vocoders.griffin_lim:GriffinLim",
