@@ -80,8 +80,8 @@ class PriorTraining(SequenceTraining):
 class VAETraining(SequenceTraining):
     """Training of the VAE on the versions of the clips that the prior has (train.prior.augment).
 
-    At first both halves learn as a plain auto-encoder. Then the encoder is taken over, the decoder starts anew,
-    and `steps` follow in which the KL costs: so z is worth listening to when that decoder begins.
+    At first both halves learn as a plain auto-encoder. Then the encoder is taken over, the decoder starts
+    anew, and `steps` follow in which the KL costs: so z is worth listening to when that decoder begins.
     """
 
     autoencoder_steps: int = Field(2000, ge=0)
