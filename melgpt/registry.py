@@ -22,6 +22,7 @@ KINDS: dict[str, dict[str, str]] = {
         "fsq": "melgpt.quantizers.fsq:FiniteScalarQuantizer",
     },
     "prior": {"gpt": "melgpt.gpt.prior:Prior"},
+    "vae": {"gpt_vae": "melgpt.gpt.vae:GPTVAE"},
     "conditioning": {
         "class_label": "melgpt.conditioning.class_label:ClassLabel",
         "frames": "melgpt.conditioning.frames:Frames",

@@ -89,6 +89,12 @@ class Codec(nn.Module):
         missing = -mel.shape[-1] % self.config.network.token_size[1]
         return self.encode(F.pad(mel, (0, missing)).unsqueeze(1) * 2 - 1).codes
 
+    def silent_column(self) -> Tensor:
+        """Codes [H] of a column of silence, far from the edges, where padding shows."""
+        columns = 9
+        silence = torch.zeros(1, self.scale.n_mels, columns * self.config.network.token_size[1])
+        return self.tokenize(silence.to(self.before.weight.device))[0, :, columns // 2]
+
     def detokenize(self, codes: Tensor) -> Tensor:
         """codes [B, H, W] int64 → mel [B, F, W * token frames] in [0, 1]."""
         values = self.decode(self.quantizer.lookup(codes))

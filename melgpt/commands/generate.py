@@ -17,6 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="features of a video (.pkl, .npy), several side by side, such as rgb.pkl,flow.pkl; for a model "
         "that sees videos",
     )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        choices=["prior", "vae"],
+        default="prior",
+        help="what writes them; vae: sounds of any kind, no classes (prior)",
+    )
     parser.add_argument("-n", type=int, default=1, help="sounds of each class (1)")
     parser.add_argument(
         "--seconds", type=float, help="length, of any size; default: as long as each sound wants to be"
@@ -44,35 +51,38 @@ def run(args: argparse.Namespace) -> int:
     if args.n < 1 or args.seed < 0:
         raise UserError(f"-n must be at least 1 and --seed at least 0, not {args.n} and {args.seed}")
     model = load(args.model)
+    names = ("n", "seconds", "seed", "temperature", "top_k", "top_p", "min_p", "guidance")
+    options = {name: getattr(args, name) for name in names}
+    if args.source == "vae":
+        if args.label or args.features:
+            raise UserError("the VAE knows neither classes nor videos: leave out --label and --features")
+        for path in save_sounds(model.generate_from_vae(**options), args.out):
+            print(path)
+        return 0
     video = [Path(name) for name in args.features.split(",")] if args.features else []
     features = torch.from_numpy(read_joined(video)) if video else None
     labels = args.label or ([None] if video else list(model.labels) or [None])
     model.check_labels([label for label in labels if label is not None])
     for label in labels:
-        sounds = model.generate(
-            label=label,
-            features=features,
-            n=args.n,
-            seconds=args.seconds,
-            seed=args.seed,
-            temperature=args.temperature,
-            top_k=args.top_k,
-            top_p=args.top_p,
-            min_p=args.min_p,
-            guidance=args.guidance,
-        )
-        for path in save_sounds(sounds, args.out, video[0].stem if video else ""):
+        sounds = model.generate(label=label, features=features, **options)
+        for path in save_sounds(sounds, args.out, video=video[0].stem if video else ""):
             print(path)
     return 0
 
 
-def save_sounds(sounds: list[Any], folder: Path, video: str = "") -> list[Path]:
-    """WAV, PNG and JSON of each sound; returns the paths of the WAVs. video: name of the one they are for."""
+def save_sounds(
+    sounds: list[Any], folder: Path, names: list[str] | None = None, video: str = ""
+) -> list[Path]:
+    """WAV, PNG and JSON of each sound; returns the paths of the WAVs.
+
+    By the names given, or by label, seed and number; video: name of the one that they are for.
+    """
     paths = []
-    for sound in sounds:
+    for number, sound in enumerate(sounds):
         how = sound.how
-        name = "_".join(file_name(part) for part in (video, how["label"]) if part)
-        path = folder / f"{name}_seed{how['seed']}_{how['index']:03d}.wav"
+        label = "_".join(file_name(part) for part in (video, how["label"]) if part)
+        name = names[number] if names else f"{label}_seed{how['seed']}_{how['index']:03d}"
+        path = folder / f"{name}.wav"
         sound.save(path)
         sound.plot(path.with_suffix(".png"))
         sound.explain(path.with_suffix(".json"))

@@ -121,5 +121,5 @@ def _test(folder: Path, example: str) -> None:
     from melgpt.commands.generate import save_sounds
     from melgpt.pipeline import load
 
-    for path in save_sounds(load(folder).generate(n=4, top_k=100), folder / "test"):
+    for path in save_sounds(load(folder).generate_from_vae(n=4, top_k=100), folder / "test"):
         print(path)

@@ -50,6 +50,14 @@ def table(figures: dict[str, Any]) -> str:
         ]
         if "wrong_video_bits" in prior:
             rows.append(("prior shown another clip's video", f"{prior['wrong_video_bits']:.3f}"))
+    if vae := figures.get("vae"):
+        rows += [
+            ("VAE: validation bits a token, told z", f"{vae['bits_per_token']:.3f}"),
+            ("baseline: told another clip's z", f"{vae['other_z_bits']:.3f}"),
+            ("its bound on the bits a token, not told z", f"{vae['bound_bits_per_token']:.3f}"),
+            ("nats a clip in z (KL)", f"{vae['kl']:.1f}"),
+            ("active units of z", f"{vae['active_units']:.0f} of {vae['units']:.0f}"),
+        ]
     rows += [(f"seconds: {stage}", f"{seconds:.0f}") for stage, seconds in figures.get(_SECONDS, {}).items()]
     if figures.get("peak_memory_gib"):
         rows.append(("peak memory in GiB", f"{figures['peak_memory_gib']:.2f}"))

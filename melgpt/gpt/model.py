@@ -1,4 +1,7 @@
-"""The GPT: tokens and a prefix of vectors in, logits of the next token out; it knows no sounds, no labels."""
+"""The GPT: tokens and a prefix of vectors in, logits of the next token out; it knows no sounds, no labels.
+
+`Transformer` is what it shares with an encoder of tokens: embeddings, positions, blocks.
+"""
 
 import math
 
@@ -8,34 +11,65 @@ from torch import Tensor, nn
 from melgpt.nn.transformer import Block, BlockConfig, LayerCache, norm
 
 
-class GPT(nn.Module):
-    """Decoder-only transformer over code tokens; a prefix carries the condition.
+class Transformer(nn.Module):
+    """Code tokens, after a prefix of vectors if any, → a vector of width C for each position.
 
-    With `rows` > 0 each token also gets an embedding of its row in the grid, and each row an output bias of
-    its own, which training starts at the rows' log-frequencies.
+    With `rows` > 0 each token also gets an embedding of its row in the grid.
     """
 
-    def __init__(self, config: BlockConfig, *, vocabulary: int, context: int, rows: int = 0) -> None:
+    def __init__(
+        self, config: BlockConfig, *, vocabulary: int, context: int, rows: int = 0, causal: bool = True
+    ) -> None:
         """context: most positions (prefix and tokens); rows: rows H of the grid, 0 for none."""
         super().__init__()
         self.config, self.vocabulary, self.context, self.rows = config, vocabulary, context, rows
         self.tokens = nn.Embedding(vocabulary, config.width)
         self.row_embedding = nn.Embedding(rows, config.width) if rows else None
-        self.row_bias = nn.Parameter(torch.zeros(rows, vocabulary)) if rows else None
         learned = config.positions == "learned"
         self.positions = nn.Parameter(torch.zeros(context, config.width)) if learned else None
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(Block(config, causal=causal) for _ in range(config.layers))
         self.norm = norm(config)
-        self.head = nn.Linear(config.width, vocabulary, bias=False)
-        self.apply(self._initialise)
 
-    def _initialise(self, module: nn.Module) -> None:
-        """N(0, 0.02) as minGPT."""
-        if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            nn.init.zeros_(module.bias)
+    def _embed(self, tokens: Tensor, first: int) -> Tensor:
+        x = self.tokens(tokens)
+        if self.row_embedding is None:
+            return x
+        index = torch.arange(first, first + tokens.shape[1], device=tokens.device)
+        return x + self.row_embedding(index % self.rows)
+
+    def _blocks(self, x: Tensor, start: int, cache: list[LayerCache] | None) -> Tensor:
+        end = start + x.shape[1]
+        if end > self.context:
+            raise ValueError(f"{end} positions are more than the {self.context} of this model")
+        if self.positions is not None:
+            x = x + self.positions[start:end]
+        x = self.dropout(x)
+        for i, block in enumerate(self.blocks):
+            x = block(x, start, None if cache is None else cache[i])
+        return self.norm(x)
+
+
+def initialise(module: nn.Module) -> None:
+    """N(0, 0.02) as minGPT; for `Module.apply`."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+class GPT(Transformer):
+    """Decoder-only transformer over code tokens; a prefix carries the condition.
+
+    With `rows` > 0 each row of the grid has an output bias of its own, which training starts at the rows'
+    log-frequencies.
+    """
+
+    def __init__(self, config: BlockConfig, *, vocabulary: int, context: int, rows: int = 0) -> None:
+        super().__init__(config, vocabulary=vocabulary, context=context, rows=rows)
+        self.row_bias = nn.Parameter(torch.zeros(rows, vocabulary)) if rows else None
+        self.head = nn.Linear(config.width, vocabulary, bias=False)
+        self.apply(initialise)
 
     def forward(self, tokens: Tensor, prefix: Tensor) -> Tensor:
         """tokens [B, S] int64, prefix [B, P, C] → logits [B, S + 1, K] of tokens 0 … S (P >= 1)."""
@@ -57,24 +91,6 @@ class GPT(nn.Module):
         """token [B], the one at `index` of the sequence → logits [B, K] of the token at index + 1."""
         x = self._blocks(self._embed(token[:, None], index), prefix_length + index, cache)
         return self._logits(x, index + 1)[:, 0]
-
-    def _embed(self, tokens: Tensor, first: int) -> Tensor:
-        x = self.tokens(tokens)
-        if self.row_embedding is None:
-            return x
-        index = torch.arange(first, first + tokens.shape[1], device=tokens.device)
-        return x + self.row_embedding(index % self.rows)
-
-    def _blocks(self, x: Tensor, start: int, cache: list[LayerCache] | None) -> Tensor:
-        end = start + x.shape[1]
-        if end > self.context:
-            raise ValueError(f"{end} positions are more than the {self.context} of this model")
-        if self.positions is not None:
-            x = x + self.positions[start:end]
-        x = self.dropout(x)
-        for i, block in enumerate(self.blocks):
-            x = block(x, start, None if cache is None else cache[i])
-        return self.norm(x)
 
     def _logits(self, x: Tensor, first: int) -> Tensor:
         """x [B, S, C], the outputs that predict tokens first, first + 1, …"""

@@ -3,7 +3,8 @@
 Token t of a grid with H rows is row t % H of column t // H. This file alone knows it.
 """
 
-from einops import rearrange
+import torch
+from einops import rearrange, repeat
 from torch import Tensor
 
 
@@ -17,3 +18,9 @@ def unflatten(tokens: Tensor, rows: int) -> Tensor:
     if tokens.shape[-1] % rows:
         raise ValueError(f"{tokens.shape[-1]} tokens are not whole columns of {rows} rows")
     return rearrange(tokens, "b (w h) -> b h w", h=rows)
+
+
+def fill_up(tokens: Tensor, column: Tensor, length: int) -> Tensor:
+    """tokens [S] of whole columns → [length]: followed by as many of a column [H] as it takes, or cut."""
+    missing = max(0, length - len(tokens)) // len(column)
+    return torch.cat([tokens[:length], repeat(column, "h -> (w h)", w=missing)])

@@ -94,10 +94,11 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Causal self-attention, over a cache where one is given."""
+    """Self-attention, over a cache where one is given; `causal` positions see those before them alone."""
 
-    def __init__(self, config: BlockConfig) -> None:
+    def __init__(self, config: BlockConfig, *, causal: bool = True) -> None:
         super().__init__()
+        self.causal = causal
         self.heads, self.rotary, self.dropout = config.heads, config.positions == "rotary", config.dropout
         length = config.width // config.heads
         self.qkv = nn.Linear(config.width, 3 * config.width, bias=config.bias)
@@ -121,7 +122,9 @@ class Attention(nn.Module):
         if several and start > 0:
             raise ValueError("several positions at once are only possible at the start of a sequence")
         dropout = self.dropout if self.training else 0.0
-        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=several)
+        attended = F.scaled_dot_product_attention(
+            q, k, v, dropout_p=dropout, is_causal=several and self.causal
+        )
         return self.project(rearrange(attended, "b h s d -> b s (h d)"))
 
 
@@ -151,10 +154,10 @@ class GELU(nn.Module):
 class Block(nn.Module):
     """x += attention(norm x); x += feed-forward(norm x)."""
 
-    def __init__(self, config: BlockConfig) -> None:
+    def __init__(self, config: BlockConfig, *, causal: bool = True) -> None:
         super().__init__()
         self.norm1, self.norm2 = norm(config), norm(config)
-        self.attention = Attention(config)
+        self.attention = Attention(config, causal=causal)
         self.feed_forward = SwiGLU(config) if config.feed_forward == "swiglu" else GELU(config)
         self.dropout = nn.Dropout(config.dropout)
 

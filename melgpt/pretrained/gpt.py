@@ -42,11 +42,18 @@ def from_original(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
     Raises UserError for a key that such a GPT does not have, and for one that does not look back only.
     """
-    state = _transformer_of(state)
+    return transformer_of_original(_transformer_of(state), causal=True)
+
+
+def transformer_of_original(state: dict[str, Tensor], *, causal: bool) -> dict[str, Tensor]:
+    """Any one of their transformers, without what stands before its keys; our names begin with `gpt.`.
+
+    Raises UserError for an unknown key, and for masks that are not causal (or, if not `causal`, not open).
+    """
     ours: dict[str, Tensor] = {}
     for key, tensor in state.items():
         if _MASK.fullmatch(key):
-            _check_mask(key, tensor)
+            _check_mask(key, tensor, causal)
         elif not _KEY_OR_VALUE.fullmatch(key) and not _is_embedder(key):
             ours[_rename(key)] = _convert(key, tensor, state)
     if (classes := _classes(state)) is not None:
@@ -144,10 +151,12 @@ def _frames(state: dict[str, Tensor]) -> tuple[Tensor, Tensor] | None:
     return None
 
 
-def _check_mask(key: str, mask: Tensor) -> None:
-    """The originals store which positions see which; all that this package builds look back only."""
-    if not torch.equal(mask, torch.ones_like(mask).tril()):
-        raise UserError(f"this GPT of the originals also looks ahead ({key}), which a prior cannot")
+def _check_mask(key: str, mask: Tensor, causal: bool) -> None:
+    """The originals store which positions see which: in ours those before, or all (a VAE's encoder)."""
+    everything = torch.ones_like(mask)
+    if not torch.equal(mask, everything.tril() if causal else everything):
+        wrong = "also looks ahead" if causal else "does not see all positions"
+        raise UserError(f"this GPT of the originals {wrong} ({key}), which this part cannot")
 
 
 def _rename(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Batches for the prior: code sequences, balanced over the classes.
+"""Batches for the prior and the VAE: code sequences, balanced over the classes.
 
 An item is a function of seed, epoch and place alone, so that a resumed run sees the same ones.
 It is (tokens [S], class) and, for a prior that sees videos, the frames [T, D] that it is shown.
@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from melgpt.data.code_store import CodeStore
 from melgpt.data.features import Videos
-from melgpt.training.settings import PriorTraining
+from melgpt.gpt.order import fill_up
+from melgpt.training.settings import SequenceTraining
 
 IGNORED = -100
 """Target of a position that does not count."""
@@ -25,7 +26,7 @@ class Sequences(Dataset[tuple[Any, ...]]):
     def __init__(
         self,
         codes: CodeStore,
-        config: PriorTraining,
+        config: SequenceTraining,
         *,
         rows: int,
         end: int | None,
@@ -79,3 +80,8 @@ def collate(batch: list[tuple[Any, ...]]) -> tuple[Tensor, ...]:
     tokens, labels, *frames = zip(*batch, strict=True)
     targets = torch.nn.utils.rnn.pad_sequence(list(tokens), batch_first=True, padding_value=IGNORED)
     return targets, torch.tensor(labels), *map(torch.stack, frames)
+
+
+def collate_whole(batch: list[tuple[Any, ...]], *, silence: Tensor, length: int) -> Tensor:
+    """Tokens [B, length]: shorter sounds are followed by columns of silence, whose codes are silence [H]."""
+    return torch.stack([fill_up(tokens, silence, length) for tokens, *_ in batch])

@@ -1,0 +1,76 @@
+"""What z carries: density, mutual information with the sound, units in use.
+
+Mutual information as Hoffman and Johnson 2016 (ELBO surgery, http://approximateinference.org/accepted/
+HoffmanJohnson2016.pdf); active units as Burda et al. 2016, https://arxiv.org/abs/1509.00519.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from melgpt.gpt.vae import GPTVAE
+from melgpt.losses.kl import kl_per_dimension
+
+BATCH = 16
+ACTIVE = 0.01
+"""Variance of a unit's mean over a set from which on it counts as active."""
+
+
+def log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """log N(z; mean, exp(log_variance)), summed over the last axis; the others are broadcast."""
+    distance = (z - mean).square() / log_variance.exp()
+    return -0.5 * (distance + log_variance + math.log(2 * math.pi)).sum(-1)
+
+
+def mutual_information(mean: Tensor, log_variance: Tensor, z: Tensor) -> float:
+    """Nats that z [N, C], one draw for each clip, tells about which of the N clips it belongs to.
+
+    mean, log_variance [N, C] of the clips. E[log q(z|x)] minus E[log q(z)], where q(z) is the mixture of all
+    clips; so the result is at most log N plus noise.
+    """
+    clips, width = mean.shape
+    entropy = 0.5 * (width * math.log(2 * math.pi) + (1 + log_variance).sum(1)).mean()
+    # One row at a time: all pairs at once would take N * N * C numbers.
+    mixture = torch.stack([log_density(row, mean, log_variance).logsumexp(0) for row in z]) - math.log(clips)
+    return float(-entropy - mixture.mean())
+
+
+def unit_variance(mean: Tensor) -> Tensor:
+    """Variance [C] over a set of the clips' means [N, C]."""
+    return mean.var(0, correction=1)
+
+
+def active_units(mean: Tensor) -> int:
+    """Dimensions of z whose mean [N, C] differs from clip to clip."""
+    return int((unit_variance(mean) >= ACTIVE).sum())
+
+
+@torch.inference_mode()
+def vae_measures(vae: GPTVAE, tokens: Tensor, seed: int = 0) -> dict[str, float]:
+    """What z keeps of whole sounds, tokens [N, S], beside what another sound's z tells of them.
+
+    Each clip has one z, drawn from the encoder's distribution. Bits are those of a token.
+    """
+    device = vae.decoder.head.weight.device
+    encoded = [vae.encode(part.to(device)) for part in tokens.split(BATCH)]
+    mean, log_variance = (torch.cat(parts) for parts in zip(*encoded, strict=True))
+    z = vae.draw(mean, log_variance, torch.Generator().manual_seed(seed))
+    told, other = (_error(vae, tokens, vectors) for vectors in (z, z.roll(1, 0)))
+    kl = float(kl_per_dimension(mean, log_variance).sum(1).mean())
+    bit = math.log(2) * tokens.shape[1]
+    return {
+        "bits_per_token": told / bit,
+        "other_z_bits": other / bit,
+        "bound_bits_per_token": (told + kl) / bit,
+        "kl": kl,
+        "mutual_information": mutual_information(mean, log_variance, z),
+        "active_units": active_units(mean),
+        "units": vae.latent,
+    }
+
+
+def _error(vae: GPTVAE, tokens: Tensor, z: Tensor) -> float:
+    """Mean reconstruction error in nats a clip of tokens [N, S] on the CPU, given z [N, C]."""
+    parts = zip(tokens.split(BATCH), z.split(BATCH), strict=True)
+    return float(torch.cat([vae.error(part.to(z.device), vectors) for part, vectors in parts]).mean())
