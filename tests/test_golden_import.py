@@ -1,6 +1,5 @@
 """`melgpt import` reads every kind of the originals' files, and what it writes gives their numbers."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from conftest import melgpt
 from melgpt import checkpoint
 from melgpt.gpt.order import flatten
+from recipe_weights import materialise
 
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
 
@@ -111,10 +111,107 @@ def test_melgan_and_its_settings(golden: Path, tmp_path: Path) -> None:
     assert "do not belong together" in refused.stderr
 
 
-def _recipe(golden: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("recipe", golden / "recipe.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_a_vae_after_its_codec(golden: Path, tmp_path: Path) -> None:
+    content = _content(golden, "gpt_vae.pt")
+    source = _write(golden, "gpt_vae.pt", tmp_path)
+    codec = _content(golden, "lit_mingpt_class.pt")["checkpoint_codec_plain_state_dict"]
+    torch.save(codec, tmp_path / "codec.pt")
+    _imports(tmp_path / "codec.pt", tmp_path / "model")
+    told = _imports(source, tmp_path / "model", "--heads", content["config"]["n_head"])
+    assert "decoder.loss.weight" in told or "attn.mask" in told
+    vae = checkpoint.load(tmp_path / "model/vae.safetensors", "vae")
+    with torch.inference_mode():
+        mean, log_variance = vae.encode(content["outputs"]["tokens"])
+    assert torch.allclose(mean, content["outputs"]["mu"], **CLOSE)
+    assert torch.allclose(log_variance, content["outputs"]["logvar"], **CLOSE)
+
+
+@pytest.mark.parametrize("name", ["specvqgan_net2net_class.pt", "specvqgan_net2net_feats.pt"])
+def test_net2net_gives_codec_and_prior(golden: Path, tmp_path: Path, name: str) -> None:
+    from melgpt.pretrained import Asked, convert
+    from melgpt.types import MelScale
+
+    content = _content(golden, name)
+    source = _write(golden, name, tmp_path)
+    image = next(tensor for tensor in content["inputs"].values() if tensor.ndim == 4)
+    heads = _find(content["config"], "n_head")
+    imported = convert(source, asked=Asked(heads=heads, scale=MelScale(n_mels=image.shape[2])))
+    assert set(imported.parts) == {"codec", "prior"}
+    assert {key.split(".")[0] for key in imported.dropped} == {"transformer", "first_stage_permuter"}
+    with torch.inference_mode():
+        codes = imported["codec"].encode(image).codes
+    assert torch.equal(flatten(codes), content["outputs"]["tokens"])
+
+
+def test_a_gpt_of_features_and_class(golden: Path, tmp_path: Path) -> None:
+    from melgpt.pretrained import Asked, convert
+
+    content = _content(golden, "specvqgan_gpt_feats_class.pt")
+    source = _write(golden, "specvqgan_gpt_feats_class.pt", tmp_path)
+    prior = convert(source, asked=Asked(heads=_find(content["config"], "n_head")))["prior"]
+    assert prior.config.conditioning.kind == "frames_class"
+
+
+def test_a_codec_with_its_perceptual_loss_and_discriminator(golden: Path, tmp_path: Path) -> None:
+    """The form of SpecVQGAN's published codecs: both lie inside."""
+    state = dict(_content(golden, "specvqgan_vqmodel.pt")["checkpoint"]["state_dict"])
+    content = _content(golden, "specvqgan_perceptual_loss.pt")
+    weights = materialise(golden, content["checkpoint"]["perceptual_by_recipe"])
+    outputs = content["outputs"]
+    weights |= {"scaling_layer.shift": outputs["shift"], "scaling_layer.scale": outputs["scale"]}
+    judge = content["checkpoint"]["discriminator_state_dict"]
+    state |= {f"loss.perceptual_loss.{_tail(key)}": tensor for key, tensor in weights.items()}
+    state |= {f"loss.discriminator.{_tail(key)}": tensor for key, tensor in judge.items()}
+    torch.save({"state_dict": state}, tmp_path / "last.ckpt")
+    _imports(tmp_path / "last.ckpt", tmp_path / "model")
+    found = {path.stem for path in (tmp_path / "model").glob("*.safetensors")}
+    assert found == {"codec", "vocoder", "perceptual", "discriminator"}
+    with torch.inference_mode():
+        network = checkpoint.load(tmp_path / "model/perceptual.safetensors", "perceptual")
+        assert network(content["inputs"]["x"], content["inputs"]["x"]).abs().max() == 0
+
+
+def test_melception_asks_for_its_statistics(golden: Path, tmp_path: Path) -> None:
+    content = _content(golden, "melception.pt")
+    state = materialise(golden, content["checkpoint"])
+    torch.save({"model": state, "epoch": 3, "loss": 0.5}, tmp_path / "melception.pt")
+    refused = melgpt("import", tmp_path / "melception.pt", tmp_path / "model")
+    assert refused.returncode == 2
+    assert "--statistics" in refused.stderr
+    (tmp_path / "means.txt").write_text("0.0 1.0\n" * 80)
+    told = _imports(tmp_path / "melception.pt", tmp_path / "model", "--statistics", tmp_path / "means.txt")
+    assert "AuxLogits" in told
+    assert checkpoint.describe(tmp_path / "model/classifier.safetensors").family == "classifier"
+
+
+def test_discriminators_alone(golden: Path, tmp_path: Path) -> None:
+    content = _content(golden, "specvqgan_discriminators.pt")
+    states = [value for value in _states(content["checkpoint"]) if "main.0.weight" in value]
+    assert states
+    for number, state in enumerate(states):
+        torch.save(state, tmp_path / f"{number}.pt")
+        _imports(tmp_path / f"{number}.pt", tmp_path / f"model{number}")
+        part = checkpoint.load(tmp_path / f"model{number}/discriminator.safetensors", "discriminator")
+        assert torch.equal(part.layers[0].weight, state["main.0.weight"])
+
+
+def _states(content: Any) -> Any:
+    """Every state dict in a nest of dicts."""
+    if isinstance(content, dict):
+        if any(isinstance(value, torch.Tensor) for value in content.values()):
+            yield content
+        for value in content.values():
+            yield from _states(value)
+
+
+def _find(config: Any, name: str) -> Any:
+    """A setting, however deep it lies."""
+    if name in config:
+        return config[name]
+    found = (_find(value, name) for value in config.values() if isinstance(value, dict))
+    return next((value for value in found if value is not None), None)
+
+
+def _tail(key: str) -> str:
+    """A key without what a file may put before it."""
+    return key.removeprefix("loss.").removeprefix("perceptual_loss.").removeprefix("discriminator.")

@@ -1,6 +1,7 @@
 """The codes of a corpus for the originals' transformers: each clip's middle 848 frames, encoded once."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from torch.utils.data import Dataset
 
 from melgpt import checkpoint
 from melgpt.codec.codec import Codec, CodecConfig
-from melgpt.compat.corpus import SeedMels
+from melgpt.compat.corpus import SeedMels, open_corpus
+from melgpt.data.original_codes import read_grids
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.gpt.order import flatten
@@ -20,19 +22,17 @@ from melgpt.pretrained import convert_state
 from melgpt.pretrained.reading import read_content, state_of
 from melgpt.progress import progress, say
 from melgpt.runtime import choose_device
+from melgpt.training.data import EpochData
+from melgpt.training.recipe import Recipe
 
 BATCH = 8
 
 
-def open_codec(given: str | None, fallback: CodecConfig) -> Codec:
+def open_codec(given: str, fallback: CodecConfig) -> Codec:
     """The codec that --reconstruct_spec names: an original's file, one of train.py, or a model folder.
 
     fallback: sizes of a checkpoint of train.py, which names none. Raises UserError where it is no codec.
     """
-    if given is None:
-        raise UserError(
-            "--reconstruct_spec: the codec is needed, to encode the corpus and to hear what is made"
-        )
     path = Path(given)
     if path.is_dir():
         path = path / "codec.safetensors"
@@ -48,6 +48,63 @@ def open_codec(given: str | None, fallback: CodecConfig) -> Codec:
     inside = {key.removeprefix("codec."): t for key, t in state.items() if key.startswith("codec.")}
     codec.load_state_dict(inside, strict=True)
     return codec.eval()
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A corpus as codes, and the codec that made them, where it is known."""
+
+    store: Store
+    codes: dict[str, np.ndarray[Any, Any]]
+    """Tokens [clips, S] of `train` and `valid`, time-major."""
+    rows: int
+    """Rows H of their grids."""
+    codebook: int
+    codec: Codec | None
+    """Without it nothing can be heard."""
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """Options of a transformer that writes such codes."""
+        columns = self.codes["train"].shape[1] // self.rows
+        return {"codebook": self.codebook, "rows": self.rows, "columns": columns}
+
+    def data(self, batch: int) -> EpochData:
+        """Batches of tokens and classes."""
+        return EpochData(
+            lambda epoch: SeedCodes(self.codes["train"], self.store, "train", epoch),
+            SeedCodes(self.codes["valid"], self.store, "valid"),
+            batch=batch,
+            valid_batch=batch,
+        )
+
+    def steps(self, batch: int) -> int:
+        """Batches of an epoch."""
+        return -(-len(self.codes["train"]) // batch)
+
+
+def open_coded(given: str | None, dataset: str, recipe: Recipe, workers: int) -> Coded:
+    """The corpus under the codec that --reconstruct_spec names; without one from its `_mel_code.npy` files.
+
+    Raises UserError where neither is there.
+    """
+    codec = None if given is None else open_codec(given, recipe.codec)
+    store = open_corpus(dataset, recipe, workers)
+    if codec is not None:
+        codes = {split: encode_corpus(codec, store, split) for split in ("train", "valid")}
+        return Coded(store, codes, codec.config.rows, codec.codebook_size, codec)
+    codebook = Codec(recipe.codec).codebook_size
+    try:
+        grids = {
+            split: np.stack([grid for _, grid in read_grids(store.folder, split, codebook)])
+            for split in ("train", "valid")
+        }
+    except UserError as error:
+        raise UserError(
+            f"give --reconstruct_spec a codec, or let code files lie beside the mels: {error}"
+        ) from None
+    codes = {split: flatten(torch.from_numpy(grid)).numpy() for split, grid in grids.items()}
+    return Coded(store, codes, grids["train"].shape[1], codebook, None)
 
 
 @torch.inference_mode()

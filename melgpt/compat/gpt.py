@@ -8,21 +8,18 @@ import torch
 from lightning.pytorch.callbacks import LearningRateMonitor
 
 from melgpt import checkpoint
-from melgpt.codec.codec import Codec
-from melgpt.compat.codes import SeedCodes, encode_corpus, open_codec
-from melgpt.compat.corpus import open_corpus, seed_recipe
+from melgpt.compat.codes import Coded, open_coded
+from melgpt.compat.corpus import seed_recipe
 from melgpt.compat.flags import path_or_none
 from melgpt.compat.folders import Experiment, find_checkpoint
 from melgpt.compat.gpt_task import Listener, SeedPriorTask
 from melgpt.compat.trainer import SEED, fit, validate
 from melgpt.compat.vocoder import open_vocoder
-from melgpt.data.store import Store
 from melgpt.errors import UserError
-from melgpt.gpt.prior import Prior, PriorConfig
+from melgpt.gpt.prior import Prior
 from melgpt.pretrained.gpt import from_original
 from melgpt.pretrained.reading import read_content, state_of
 from melgpt.progress import say
-from melgpt.training.data import EpochData
 from melgpt.training.recipe import Recipe
 
 EPOCHS, BATCH, RATE = 300, 8, 1e-6
@@ -35,20 +32,13 @@ def work(args: argparse.Namespace, recipe: Recipe | None = None, epochs: int = E
     resume = find_checkpoint(args.resume, args.experiment, args.dataset) if args.resume else None
     if resume is None and not args.train:
         raise UserError("--eval and --test need weights: give --resume a checkpoint, or --train 1")
-    codec = open_codec(args.reconstruct_spec, recipe.codec)
-    store = open_corpus(args.dataset, recipe, args.workers)
-    vocoder = open_vocoder(path_or_none(args.vocoder), codec.scale)
+    coded = open_coded(args.reconstruct_spec, args.dataset, recipe, args.workers)
+    listen = open_listener(coded, args.vocoder)
     experiment = Experiment.new(args.experiment, args.dataset)
-    codes = {split: encode_corpus(codec, store, split) for split in ("train", "valid")}
     torch.manual_seed(SEED)
-    prior = Prior(_config(recipe, codec, store, codes["train"].shape[1]))
-    task = SeedPriorTask(prior, RATE, Listener(codec, vocoder), args.logging_frequency)
-    data = EpochData(
-        lambda epoch: SeedCodes(codes["train"], store, "train", epoch),
-        SeedCodes(codes["valid"], store, "valid"),
-        batch=BATCH,
-        valid_batch=BATCH,
-    )
+    prior = Prior(recipe.prior.changed(labels=coded.store.labels, **coded.shape))
+    task = SeedPriorTask(prior, RATE, listen, args.logging_frequency)
+    data = coded.data(BATCH)
     resume = _start(resume, task) if resume is not None else None
     if args.train:
         fit(
@@ -57,35 +47,38 @@ def work(args: argparse.Namespace, recipe: Recipe | None = None, epochs: int = E
             experiment,
             recipe,
             epochs=epochs,
-            steps=-(-len(codes["train"]) // BATCH),
+            steps=coded.steps(BATCH),
             monitor="val/loss_epoch",
             resume=resume,
             callbacks=[LearningRateMonitor(logging_interval="step")],
         )
     folder = experiment.checkpoints
-    write_model(folder, {"codec": codec, "vocoder": vocoder, "prior": task.prior.eval().cpu()})
+    if listen is not None:
+        write_model(folder, listen, {"prior": task.prior.eval().cpu()})
     if args.eval:
         for name, value in sorted(validate(task, data, recipe, experiment).items()):
             print(f"{name:24} {value:.6g}")
     if args.test:
+        if listen is None:
+            raise UserError("--test makes sounds: give --reconstruct_spec the codec")
         _test(folder)
 
 
-def write_model(folder: Path, parts: dict[str, Any]) -> None:
+def open_listener(coded: Coded, vocoder: str | None) -> Listener | None:
+    """What is heard of codes; nothing where their codec is not known."""
+    if coded.codec is None:
+        say("without --reconstruct_spec there are no pictures and sounds, and no model folder")
+        return None
+    return Listener(coded.codec, open_vocoder(path_or_none(vocoder), coded.codec.scale))
+
+
+def write_model(folder: Path, listen: Listener, parts: dict[str, Any]) -> None:
     """A model folder of these parts, which every melgpt command reads."""
-    mark = checkpoint.save(parts["codec"], folder / "codec.safetensors")
+    mark = checkpoint.save(listen.codec, folder / "codec.safetensors")
+    checkpoint.save(listen.vocoder, folder / "vocoder.safetensors")
     for family, part in parts.items():
-        if family != "codec":
-            parents = {} if family == "vocoder" else {"codec": mark}
-            checkpoint.save(part, folder / f"{family}.safetensors", parents=parents)
+        checkpoint.save(part, folder / f"{family}.safetensors", parents={"codec": mark})
     say(f"a model folder, too: melgpt generate {folder} -n 4 --out new/")
-
-
-def _config(recipe: Recipe, codec: Codec, store: Store, length: int) -> PriorConfig:
-    rows = codec.config.rows
-    return recipe.prior.changed(
-        labels=store.labels, codebook=codec.codebook_size, rows=rows, columns=length // rows
-    )
 
 
 def _start(path: Path, task: SeedPriorTask) -> Path | None:

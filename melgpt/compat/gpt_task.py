@@ -4,7 +4,6 @@ AdamW with betas 0.9 and 0.95 and decay on the matrices of linear layers alone, 
 multiplied by the batch size; no clipping of gradients.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import lightning
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from melgpt.audio.picture import mel_image
+from melgpt.codec.codec import Codec
 from melgpt.gpt.model import weight_decay_groups
 from melgpt.gpt.order import unflatten
 from melgpt.gpt.prior import Prior
@@ -26,10 +26,10 @@ TOP_K = 100
 class SeedPriorTask(lightning.LightningModule):
     """Lightning's view of the prior, as the originals'."""
 
-    def __init__(self, prior: Prior, learning_rate: float, listen: "Listener", every: int) -> None:
-        """every: batches between sounds and pictures in TensorBoard; 0 for none."""
+    def __init__(self, prior: Prior, rate: float, listen: "Listener | None", every: int) -> None:
+        """every: batches between sounds and pictures in TensorBoard; 0 for none, as without a listener."""
         super().__init__()
-        self.prior, self.rate, self.listen, self.every = prior, learning_rate, listen, every
+        self.prior, self.rate, self.listen, self.every = prior, rate, listen, every
 
     def configure_optimizers(self) -> Any:
         groups = weight_decay_groups(self.prior, 0.01)
@@ -40,20 +40,20 @@ class SeedPriorTask(lightning.LightningModule):
         loss = self._loss(batch)
         check_finite(loss, "prior", self.global_step)
         self.log("train/loss", loss.detach(), on_step=True, on_epoch=True, batch_size=len(batch[0]))
-        if self.every and index % self.every == 0:
-            self._show("train", batch)
+        if self.listen and self.every and index % self.every == 0:
+            self._show("train", batch, self.listen)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         self.log("val/loss", self._loss(batch), on_step=True, on_epoch=True, batch_size=len(batch[0]))
-        if self.every and index % self.every == 0:
-            self._show("val", batch)
+        if self.listen and self.every and index % self.every == 0:
+            self._show("val", batch, self.listen)
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         tokens, labels = batch
         return F.cross_entropy(self.prior(tokens[:, :-1], labels).flatten(0, 1).float(), tokens.flatten())
 
-    def _show(self, split: str, batch: tuple[Tensor, Tensor]) -> None:
+    def _show(self, split: str, batch: tuple[Tensor, Tensor], listen: "Listener") -> None:
         """The first clip of the batch, one drawn from nothing, and the likeliest one."""
         training, board = self.training, self.loggers[0].experiment  # type: ignore[attr-defined]
         self.eval()
@@ -62,9 +62,9 @@ class SeedPriorTask(lightning.LightningModule):
         likeliest = self._draw(label, Sampling(temperature=0))
         named = {"reconstructions": tokens, "samples_nopix": drawn, "samples_det": likeliest}
         for name, row in named.items():
-            mel, sound = self.listen(unflatten(row[None].cpu(), self.prior.config.rows))
+            mel, sound = listen(unflatten(row[None].cpu(), self.prior.config.rows))
             board.add_image(f"{split}/{name}", mel_image(mel[0]), self.global_step, dataformats="HWC")
-            board.add_audio(f"{split}/{name}_0", sound, self.global_step, sample_rate=self.listen.rate)
+            board.add_audio(f"{split}/{name}_0", sound, self.global_step, sample_rate=listen.rate)
         board.add_text(f"{split}/conditioning", self.prior.config.labels[int(label)], self.global_step)
         self.train(training)
 
@@ -85,11 +85,12 @@ class SeedPriorTask(lightning.LightningModule):
 class Listener:
     """Codes → what is seen and heard of them."""
 
-    def __init__(self, codec: Any, vocoder: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, codec: Codec, vocoder: Any) -> None:
         self.codec, self.vocoder, self.rate = codec, vocoder, codec.scale.rate
 
     @torch.inference_mode()
     def __call__(self, grid: Tensor) -> tuple[Tensor, Tensor]:
         """grid [1, H, W] → mel [1, F, N] in [0, 1] and sound [1, T]."""
         mel = self.codec.detokenize(grid)
-        return mel, self.vocoder(mel)
+        sound: Tensor = self.vocoder(mel)
+        return mel, sound

@@ -7,22 +7,18 @@ import torch
 from lightning.pytorch.callbacks import LearningRateMonitor
 from torch import Tensor
 
-from melgpt.compat.codes import SeedCodes, encode_corpus, open_codec
-from melgpt.compat.corpus import open_corpus, seed_recipe
-from melgpt.compat.flags import path_or_none
+from melgpt.compat.codes import open_coded
+from melgpt.compat.corpus import seed_recipe
 from melgpt.compat.folders import Experiment, find_checkpoint
-from melgpt.compat.gpt import write_model
-from melgpt.compat.gpt_task import Listener
+from melgpt.compat.gpt import open_listener, write_model
 from melgpt.compat.trainer import SEED, fit, validate
 from melgpt.compat.vae_task import SeedKL, SeedVAETask
-from melgpt.compat.vocoder import open_vocoder
 from melgpt.errors import UserError
 from melgpt.gpt.vae import GPTVAE
 from melgpt.losses.kl import Annealing
 from melgpt.pretrained.reading import read_content, state_of
 from melgpt.pretrained.vae import from_original
 from melgpt.progress import say
-from melgpt.training.data import EpochData
 from melgpt.training.recipe import Recipe
 
 EPOCHS, BATCH, RATE = 400, 2, 1e-6
@@ -37,30 +33,23 @@ def work(args: argparse.Namespace, recipe: Recipe | None = None, epochs: int = E
     resume = find_checkpoint(args.resume, args.experiment, args.dataset) if args.resume else None
     if resume is None and not args.train:
         raise UserError("--eval and --test need weights: give --resume a checkpoint, or --train 1")
-    codec = open_codec(args.reconstruct_spec, recipe.codec)
-    store = open_corpus(args.dataset, recipe, args.workers)
-    vocoder = open_vocoder(path_or_none(args.vocoder), codec.scale)
+    coded = open_coded(args.reconstruct_spec, args.dataset, recipe, args.workers)
+    listen = open_listener(coded, args.vocoder)
     experiment = Experiment.new(args.experiment, args.dataset)
-    codes = {split: encode_corpus(codec, store, split) for split in ("train", "valid")}
-    clips, length = codes["train"].shape
-    rows = codec.config.rows
     torch.manual_seed(SEED)
-    vae = GPTVAE(recipe.vae.changed(codebook=codec.codebook_size, rows=rows, columns=length // rows))
-    annealing = Annealing.over(args.warm_up, start=args.kl_start, clips=clips, batch=BATCH)
+    vae = GPTVAE(recipe.vae.changed(**coded.shape))
+    annealing = Annealing.over(
+        args.warm_up, start=args.kl_start, clips=len(coded.codes["train"]), batch=BATCH
+    )
     task = SeedVAETask(
         vae,
         RATE,
         SeedKL(args.beta, annealing, args.fb, args.target_kl),
-        Listener(codec, vocoder),
+        listen,
         every=args.logging_frequency,
         interpolate=bool(args.test_interpolation),
     )
-    data = EpochData(
-        lambda epoch: SeedCodes(codes["train"], store, "train", epoch),
-        SeedCodes(codes["valid"], store, "valid"),
-        batch=BATCH,
-        valid_batch=BATCH,
-    )
+    data = coded.data(BATCH)
     if resume is not None:
         resume = _start(resume, task)
     elif args.load_path is not None:
@@ -72,18 +61,21 @@ def work(args: argparse.Namespace, recipe: Recipe | None = None, epochs: int = E
             experiment,
             recipe,
             epochs=epochs,
-            steps=-(-clips // BATCH),
+            steps=coded.steps(BATCH),
             monitor="val/loss",
             resume=resume,
             callbacks=[LearningRateMonitor(logging_interval="step")],
         )
     folder = experiment.checkpoints
-    write_model(folder, {"codec": codec, "vocoder": vocoder, "vae": vae.eval().cpu()})
+    if listen is not None:
+        write_model(folder, listen, {"vae": vae.eval().cpu()})
     if args.eval:
         for name, value in sorted(validate(task, data, recipe, experiment).items()):
             print(f"{name:24} {value:.6g}")
     if args.test:
-        _test(folder, store.clip(int(store.rows("valid")[0])).path)
+        if listen is None:
+            raise UserError("--test makes sounds: give --reconstruct_spec the codec")
+        _test(folder)
 
 
 def _weights(path: Path) -> tuple[dict[str, Tensor], bool]:
@@ -116,7 +108,7 @@ def _take_encoder(path: Path, vae: GPTVAE) -> None:
     say(f"encoder from {path}")
 
 
-def _test(folder: Path, example: str) -> None:
+def _test(folder: Path) -> None:
     """New sounds from the prior of z, with pictures."""
     from melgpt.commands.generate import save_sounds
     from melgpt.pipeline import load

@@ -51,7 +51,7 @@ class SeedVAETask(lightning.LightningModule):
     """Lightning's view of the VAE, as the originals'."""
 
     def __init__(
-        self, vae: GPTVAE, rate: float, kl: SeedKL, listen: Listener, *, every: int, interpolate: bool
+        self, vae: GPTVAE, rate: float, kl: SeedKL, listen: Listener | None, *, every: int, interpolate: bool
     ) -> None:
         """every: batches between sounds and pictures in TensorBoard; interpolate: also between two clips."""
         super().__init__()
@@ -79,7 +79,7 @@ class SeedVAETask(lightning.LightningModule):
             values["train/fake_loss_kl"] = loss.counted
         both: dict[str, Any] = {"on_step": True, "on_epoch": True, "batch_size": len(tokens)}
         self.log_dict({name: value.detach() for name, value in values.items()}, **both)
-        if self.every and index % self.every == 0:
+        if self.listen and self.every and index % self.every == 0:
             self._show("train", tokens)
         return loss.total
 
@@ -95,7 +95,7 @@ class SeedVAETask(lightning.LightningModule):
         self.log_dict(named, on_epoch=True, batch_size=len(tokens))
         parts = (mean.cpu(), log_variance.cpu(), z.cpu())
         self._seen.append((*parts, float(judged) * len(tokens)))
-        if self.every and index % self.every == 0:
+        if self.listen and self.every and index % self.every == 0:
             self._show("val", tokens)
 
     def on_validation_epoch_end(self) -> None:
@@ -143,6 +143,7 @@ class SeedVAETask(lightning.LightningModule):
         return lambda z: self.vae.write(z, sampling, random_streams(0, len(z)))
 
     def _log(self, name: str, tokens: Tensor, step: int | None = None) -> None:
+        assert self.listen is not None
         board = self.loggers[0].experiment  # type: ignore[attr-defined]
         mel, sound = self.listen(unflatten(tokens.cpu(), self.vae.config.rows))
         step = self.global_step if step is None else step

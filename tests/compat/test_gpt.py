@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from compat.conftest import micro_recipe
@@ -45,6 +46,29 @@ def test_it_trains_resumes_evaluates_and_makes_sounds(capsys: pytest.CaptureFixt
     assert all(path.is_file() for path in sounds)
 
 
-def test_without_a_codec_it_says_so() -> None:
-    with pytest.raises(UserError, match="--reconstruct_spec"):
+def test_without_a_codec_and_code_files_it_says_so() -> None:
+    with pytest.raises(UserError, match=r"--reconstruct_spec.*code files"):
         _work("--train", "1")
+
+
+def test_code_files_of_the_originals_are_enough_to_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        home = tmp_path / "data/vas/features" / ("dog" if number % 2 else "drum")
+        for kind, name, values in (
+            ("melspec_10s_22050hz", "mel", rng.random((80, 860), np.float32)),
+            ("codes_10s", "mel_code", rng.integers(0, 16, (5, 53))),
+        ):
+            (home / kind).mkdir(parents=True, exist_ok=True)
+            np.save(home / kind / f"video_{number:05d}_{name}.npy", values)
+    lines = [f"{'dog' if n % 2 else 'drum'}/video_{n:05d}" for n in range(6)]
+    (tmp_path / "data/vas_train.txt").write_text("\n".join(lines[:4]))
+    (tmp_path / "data/vas_valid.txt").write_text("\n".join(lines[4:]))
+    _work("--train", "1", "--eval", "1")
+    assert "val/loss_epoch" in capsys.readouterr().out
+    assert Path("lightning_logs/gpt/checkpoints/version_0/last.ckpt").is_file()
+    with pytest.raises(UserError, match="--test makes sounds"):
+        _work("--test", "1", "--resume", "lightning_logs/gpt/checkpoints/version_0/last.ckpt")
