@@ -56,7 +56,13 @@ class VAERun(Run):
         if settings.autoencoder_steps:
             vae.encoder.load_state_dict(self._autoencoder(sounds, made_from, clips).encoder.state_dict())
         self._train_stage(vae, sounds, settings, Stage("vae", self.folder / "training/vae", made_from), clips)
-        self._measure("vae", vae_measures(vae.eval(), sounds.heard()))
+        figures = vae_measures(vae.eval(), sounds.heard())
+        if not figures["active_units"]:
+            say(
+                "vae: z says nothing about its sound (posterior collapse): let the KL cost less, with a "
+                "smaller train.vae.beta, or a larger train.vae.kl_warmup or train.vae.target_kl"
+            )
+        self._measure("vae", figures)
         self._finish("vae", vae, made_from, {"codec": mark, "data": store.fingerprint})
         write_card(
             self.folder / "README.md",
