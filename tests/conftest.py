@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,20 @@ def trained(shared_tmp: Path, corpus: Path) -> Path:
         if not folder.exists():
             new = folder.with_name("trained.new")
             done = melgpt("fit", corpus, "--out", new, "--recipe", MICRO)
+            assert done.returncode == 0, done.stderr
+            new.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def with_vae(shared_tmp: Path, trained: Path) -> Path:
+    """A copy of the trained folder that got a VAE, and has no prior."""
+    folder = shared_tmp / "with_vae"
+    with FileLock(shared_tmp / "with_vae.lock"):
+        if not folder.exists():
+            new = shutil.copytree(trained, folder.with_name("with_vae.new"))
+            (new / "prior.safetensors").unlink()
+            done = melgpt("train", "vae", new / "data", "--out", new)
             assert done.returncode == 0, done.stderr
             new.rename(folder)
     return folder

@@ -1,4 +1,7 @@
-"""One stage of `fit` on a prepared data set: the codec, or the prior on the codec in the same folder."""
+"""One stage on a prepared data set: the codec; or, on the codec in the same folder, the prior or the VAE.
+
+The VAE, which `fit` leaves out, is what `interpolate` needs; it is trained as an auto-encoder first.
+"""
 
 import argparse
 from pathlib import Path
@@ -7,7 +10,7 @@ from melgpt.paths import RECIPE_HELP, recipe_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("stage", choices=["codec", "prior"], help="what to train")
+    parser.add_argument("stage", choices=["codec", "prior", "vae"], help="what to train")
     parser.add_argument("data", type=Path, metavar="DATA", help="prepared data set")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="model folder to write")
     parser.add_argument("--recipe", help=RECIPE_HELP)
@@ -16,14 +19,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from melgpt.data.store import Store
-    from melgpt.training.fit import Run
+    from melgpt.training.fit_vae import VAERun
     from melgpt.training.recipe import Recipe
 
     store = Store.open(args.data)
-    work = Run(args.out, Recipe.read(args.recipe or recipe_of(args.out), args.changes))
+    work = VAERun(args.out, Recipe.read(args.recipe or recipe_of(args.out), args.changes))
     if args.stage == "codec":
         work.train_codec(store)
         work.make_vocoder()
-    else:
+    elif args.stage == "prior":
         work.train_prior(store)
+    else:
+        work.train_vae(store)
     return 0

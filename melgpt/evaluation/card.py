@@ -48,6 +48,14 @@ def table(figures: dict[str, Any]) -> str:
             ("baseline: table by row", f"{prior['row_table_bits']:.3f}"),
             ("prior told a wrong class", f"{prior['wrong_class_bits']:.3f}"),
         ]
+    if vae := figures.get("vae"):
+        rows += [
+            ("VAE: validation bits a token, told z", f"{vae['bits_per_token']:.3f}"),
+            ("baseline: told another clip's z", f"{vae['other_z_bits']:.3f}"),
+            ("its bound on the bits a token, not told z", f"{vae['bound_bits_per_token']:.3f}"),
+            ("nats a clip in z (KL)", f"{vae['kl']:.1f}"),
+            ("active units of z", f"{vae['active_units']:.0f} of {vae['units']:.0f}"),
+        ]
     rows += [(f"seconds: {stage}", f"{seconds:.0f}") for stage, seconds in figures.get(_SECONDS, {}).items()]
     if figures.get("peak_memory_gib"):
         rows.append(("peak memory in GiB", f"{figures['peak_memory_gib']:.2f}"))

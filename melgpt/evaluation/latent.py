@@ -9,6 +9,10 @@ import math
 import torch
 from torch import Tensor
 
+from melgpt.gpt.vae import GPTVAE
+from melgpt.losses.kl import kl_per_dimension
+
+BATCH = 16
 ACTIVE = 0.01
 """Variance of a unit's mean over a set from which on it counts as active."""
 
@@ -40,3 +44,33 @@ def unit_variance(mean: Tensor) -> Tensor:
 def active_units(mean: Tensor) -> int:
     """Dimensions of z whose mean [N, C] differs from clip to clip."""
     return int((unit_variance(mean) >= ACTIVE).sum())
+
+
+@torch.inference_mode()
+def vae_measures(vae: GPTVAE, tokens: Tensor, seed: int = 0) -> dict[str, float]:
+    """What z keeps of whole sounds, tokens [N, S], beside what another sound's z tells of them.
+
+    Each clip has one z, drawn from the encoder's distribution. Bits are those of a token.
+    """
+    device = vae.decoder.head.weight.device
+    encoded = [vae.encode(part.to(device)) for part in tokens.split(BATCH)]
+    mean, log_variance = (torch.cat(parts) for parts in zip(*encoded, strict=True))
+    z = vae.draw(mean, log_variance, torch.Generator().manual_seed(seed))
+    told, other = (_error(vae, tokens, vectors) for vectors in (z, z.roll(1, 0)))
+    kl = float(kl_per_dimension(mean, log_variance).sum(1).mean())
+    bit = math.log(2) * tokens.shape[1]
+    return {
+        "bits_per_token": told / bit,
+        "other_z_bits": other / bit,
+        "bound_bits_per_token": (told + kl) / bit,
+        "kl": kl,
+        "mutual_information": mutual_information(mean, log_variance, z),
+        "active_units": active_units(mean),
+        "units": vae.latent,
+    }
+
+
+def _error(vae: GPTVAE, tokens: Tensor, z: Tensor) -> float:
+    """Mean reconstruction error in nats a clip of tokens [N, S] on the CPU, given z [N, C]."""
+    parts = zip(tokens.split(BATCH), z.split(BATCH), strict=True)
+    return float(torch.cat([vae.error(part.to(z.device), vectors) for part, vectors in parts]).mean())

@@ -58,7 +58,7 @@ class Encoder(Transformer):
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """tokens [B, S] → mean and log-variance, [B, C] each."""
         last = self._blocks(self._embed(tokens, 0), 0, None)[:, -1]
-        mean, log_variance = self.head(last).chunk(2, dim=-1)
+        mean, log_variance = self.head(last).float().chunk(2, dim=-1)
         return mean, log_variance
 
 

@@ -227,13 +227,13 @@ class Run:
         if file.is_file() and not checkpoint.is_readable(file):
             say(f"{family}: {file} is damaged and will be made again")
             return False
-        done = file.is_file() and checkpoint.describe(file).notes.get("made_from") == _digest(made_from)
+        done = file.is_file() and checkpoint.describe(file).notes.get("made_from") == digest(made_from)
         if done:
             say(f"{family}: already trained, nothing changed")
         return done
 
     def _finish(self, family: str, part: Any, made_from: dict[str, Any], parents: dict[str, str]) -> None:
-        notes = {"made_from": _digest(made_from)}
+        notes = {"made_from": digest(made_from)}
         checkpoint.save(part, self.folder / f"{family}.safetensors", parents=parents, notes=notes)
 
     def _write_recipe(self, recipe: Recipe) -> None:
@@ -278,7 +278,7 @@ def _read_figures(file: Path) -> dict[str, Any]:
     return figures if isinstance(figures, dict) and "seconds" in figures else {"seconds": {}}
 
 
-def _digest(values: dict[str, Any]) -> str:
+def digest(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 

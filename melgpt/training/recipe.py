@@ -13,9 +13,10 @@ from melgpt.codec.codec import CodecConfig
 from melgpt.config import Config, merge, parse_changes, read_toml, to_toml
 from melgpt.data.config import DataConfig
 from melgpt.gpt.prior import PriorConfig
+from melgpt.gpt.vae import GPTVAEConfig
 from melgpt.paths import atomic, recipe_path
 from melgpt.runtime import Precision
-from melgpt.training.settings import CodecTraining, PriorTraining
+from melgpt.training.settings import CodecTraining, PriorTraining, VAETraining
 from melgpt.types import MelScale
 
 
@@ -26,6 +27,8 @@ class StagesTraining(Config):
     """Training of the codec."""
     prior: PriorTraining = PriorTraining()
     """Training of the prior."""
+    vae: VAETraining = VAETraining()
+    """Training of the VAE."""
 
 
 class RuntimeConfig(Config):
@@ -48,6 +51,8 @@ class Recipe(Config):
     """The codec."""
     prior: PriorConfig = PriorConfig()
     """The prior."""
+    vae: GPTVAEConfig = GPTVAEConfig()
+    """The VAE."""
     vocoder: registry.AnyVocoder = registry.configure("vocoder", "griffin_lim")
     """The vocoder."""
     vocoder_file: str = ""

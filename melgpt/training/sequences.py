@@ -1,4 +1,4 @@
-"""Batches for the prior: code sequences, balanced over the classes.
+"""Batches for the prior and the VAE: code sequences, balanced over the classes.
 
 An item is a function of seed, epoch and place alone, so that a resumed run sees the same ones.
 """
@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from melgpt.data.code_store import CodeStore
-from melgpt.training.settings import PriorTraining
+from melgpt.gpt.order import fill_up
+from melgpt.training.settings import SequenceTraining
 
 IGNORED = -100
 """Target of a position that does not count."""
@@ -19,7 +20,14 @@ class Sequences(Dataset[tuple[Tensor, int]]):
     """One epoch of training sequences: tokens [S], with an end token where the sound ends, and the class."""
 
     def __init__(
-        self, codes: CodeStore, config: PriorTraining, *, rows: int, end: int | None, epoch: int, length: int
+        self,
+        codes: CodeStore,
+        config: SequenceTraining,
+        *,
+        rows: int,
+        end: int | None,
+        epoch: int,
+        length: int,
     ) -> None:
         self.codes, self.config, self.rows, self.end = codes, config, rows, end
         self.epoch, self.length = epoch, length
@@ -59,3 +67,8 @@ def collate(batch: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
     """Targets [B, S] padded with IGNORED to the longest, and labels [B]."""
     targets = torch.nn.utils.rnn.pad_sequence([t for t, _ in batch], batch_first=True, padding_value=IGNORED)
     return targets, torch.tensor([label for _, label in batch])
+
+
+def collate_whole(batch: list[tuple[Tensor, int]], *, silence: Tensor, length: int) -> Tensor:
+    """Tokens [B, length]: shorter sounds are followed by columns of silence, whose codes are silence [H]."""
+    return torch.stack([fill_up(tokens, silence, length) for tokens, _ in batch])

@@ -57,16 +57,43 @@ class CodecTraining(StageTraining):
     """Most validation clips that are measured at each validation."""
 
 
-class PriorTraining(StageTraining):
-    """Training of the prior on the codec's codes."""
+class SequenceTraining(StageTraining):
+    """What all stages that learn from the codec's codes have in common."""
 
-    augment: Augmentation = Augmentation()
-    """Versions of the training clips."""
     roll: float = Field(0.5, ge=0, le=1)
     """Share of the clips of full length that are rolled in time (never those with an end)."""
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of the target spread over all codes."""
     patience: int = Field(10, ge=1)
     """Validations without a better result after which training stops; the best weights are kept."""
     least_valid: int = Field(8, ge=0)
     """With fewer validation clips than this they judge nothing: no early stop, the last weights are kept."""
+
+
+class PriorTraining(SequenceTraining):
+    """Training of the prior on the codec's codes."""
+
+    augment: Augmentation = Augmentation()
+    """Versions of the training clips."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of the target spread over all codes."""
+
+
+class VAETraining(SequenceTraining):
+    """Training of the VAE on the versions of the clips that the prior has (train.prior.augment).
+
+    At first both halves learn as a plain auto-encoder. Then the encoder is taken over, the decoder starts
+    anew, and `steps` follow in which the KL costs: so z is worth listening to when that decoder begins.
+    """
+
+    autoencoder_steps: int = Field(2000, ge=0)
+    """Optimiser steps as a plain auto-encoder; 0 leaves that out."""
+    beta: float = Field(1.0, ge=0)
+    """Factor on the weight of the KL; 0 stays a plain auto-encoder."""
+    kl_start: float = Field(0.0, ge=0, le=1)
+    """Weight of the KL at first."""
+    kl_warmup: float = Field(10.0, ge=0)
+    """Passes over the training clips in which that weight rises to 1; with 0 it stays at kl_start."""
+    free_bits: int = Field(2, ge=0, le=3)
+    """What costs: 0 all of the KL; else only where it is above target_kl: 1 of each clip, 2 of each dimension
+    above its equal share, 3 of the batch's mean."""
+    target_kl: float = Field(8.0, ge=0)
+    """KL in nats a clip that z may carry at no cost."""

@@ -122,3 +122,17 @@ def test_what_does_not_fit_is_refused() -> None:
         made(decoder=BLOCKS["modern"].changed(width=32))
     with pytest.raises(ValueError, match="a whole sound has 10 tokens, not 8"):
         made().encode(torch.zeros(1, 8, dtype=torch.int64))
+
+
+def test_a_plain_auto_encoder_learns_its_sounds_by_heart() -> None:
+    vae = GPTVAE(made().config).train()
+    tokens = torch.randint(7, (6, 10))
+    adam = torch.optim.Adam(vae.parameters(), lr=1e-2)
+    for _ in range(150):
+        mean, log_variance = vae.encode(tokens)
+        adam.zero_grad()
+        vae.error(tokens, vae.draw(mean, log_variance)).mean().backward()
+        adam.step()
+    with torch.inference_mode():
+        written = vae.eval().write(vae.encode(tokens)[0], GREEDY, random_streams(0, 6))
+    assert (written == tokens).float().mean() > 0.95

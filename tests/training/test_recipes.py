@@ -9,6 +9,7 @@ from melgpt.codec.codec import Codec
 from melgpt.config import read_toml
 from melgpt.errors import UserError
 from melgpt.gpt.prior import Prior
+from melgpt.gpt.vae import GPTVAE
 from melgpt.training.recipe import Recipe
 from melgpt.types import MelScale
 
@@ -22,6 +23,8 @@ def test_a_recipe_builds_its_networks(name: str) -> None:
         codec = Codec(recipe.codec)
         prior = recipe.prior.changed(labels=("a", "b"), codebook=codec.codebook_size, rows=5, columns=53)
         assert sum(p.numel() for p in Prior(prior).parameters()) > 1e6
+        vae = recipe.vae.changed(codebook=codec.codebook_size, rows=5, columns=53)
+        assert sum(p.numel() for p in GPTVAE(vae).parameters()) > 1e6
     assert codec.scale == recipe.mel
 
 
