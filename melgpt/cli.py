@@ -11,8 +11,9 @@ from typing import NoReturn
 COMMANDS = {
     "fit": "learn the sounds in a folder: all stages, resumable",
     "prepare": "a folder of audio or video → a prepared data set",
-    "train": "one stage: the codec or the prior",
+    "train": "one stage: the codec, the prior or the VAE",
     "generate": "new sounds from a model",
+    "interpolate": "sounds between two sounds",
     "reconstruct": "a sound through the codec and back",
     "encode": "sound → codes",
     "decode": "codes → sound",

@@ -1,12 +1,10 @@
 """The picture of the program as code: sound → mel → codes → tokens, and all the way back.
 
-`load` opens a model folder; `SoundModel` encodes, decodes and generates; `Sound` is one result.
+`load` opens a model folder; `SoundModel` encodes, decodes, generates and interpolates; a result is a `Sound`.
 """
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,15 @@ import torch
 from torch.nn import functional as F
 
 from melgpt import checkpoint
-from melgpt.audio.io import fade_out, resample, write
+from melgpt.audio.io import fade_out, resample
 from melgpt.audio.mel import analyse
+from melgpt.audio.sound import Sound
 from melgpt.codec.codec import Codec
 from melgpt.errors import UserError
-from melgpt.gpt.order import unflatten
+from melgpt.gpt.order import fill_up, flatten, unflatten
 from melgpt.gpt.prior import Prior
 from melgpt.gpt.sampling import Sampling, random_streams, sample
-from melgpt.paths import atomic
+from melgpt.gpt.vae import GPTVAE
 from melgpt.runtime import choose_device
 from melgpt.types import Audio, Codes, Mel
 
@@ -29,36 +28,17 @@ BATCH = 16
 """Clips that are written at the same time."""
 
 
-@dataclass(frozen=True)
-class Sound:
-    """A new sound and all that made it."""
-
-    audio: Audio
-    mel: Mel
-    codes: Codes
-    how: dict[str, Any] = field(default_factory=dict)
-
-    def save(self, path: Path | str) -> None:
-        """Write the sound; WAV, FLAC or OGG by the suffix."""
-        write(path, self.audio)
-
-    def plot(self, path: Path | str) -> None:
-        """Write a picture of the mel (PNG)."""
-        from melgpt.audio.picture import save_mel
-
-        save_mel(Path(path), self.mel.values[0], self.mel.scale, title=str(self.how.get("label", "")))
-
-    def explain(self, path: Path | str) -> None:
-        """Write how it was made (JSON): seed, options, fingerprints of the model."""
-        with atomic(Path(path)) as temporary:
-            temporary.write_text(json.dumps(self.how, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 class SoundModel:
-    """A codec, a vocoder and, where it was trained, a prior that belong together."""
+    """A codec, a vocoder and, where they were trained, a prior and a VAE that belong together."""
 
     def __init__(
-        self, codec: Codec, vocoder: torch.nn.Module, prior: Prior | None, *, fingerprints: dict[str, str]
+        self,
+        codec: Codec,
+        vocoder: torch.nn.Module,
+        prior: Prior | None,
+        vae: GPTVAE | None = None,
+        *,
+        fingerprints: dict[str, str],
     ) -> None:
         """fingerprints: that of each part. Raises UserError where the parts do not fit each other."""
         if vocoder.scale != codec.scale:
@@ -66,18 +46,17 @@ class SoundModel:
                 f"codec and vocoder have different mel scales: the codec's is {codec.scale!r}, "
                 f"the vocoder's is {vocoder.scale!r}"
             )
-        if prior is not None and (prior.config.codebook, prior.config.rows) != (
-            codec.codebook_size,
-            codec.config.rows,
-        ):
-            raise UserError(
-                f"the prior writes {prior.config.rows} rows of {prior.config.codebook} codes, the codec "
-                f"reads {codec.config.rows} rows of {codec.codebook_size}: they were not trained together"
-            )
+        for writer in (part.config for part in (prior, vae) if part is not None):
+            if (writer.codebook, writer.rows) != (codec.codebook_size, codec.config.rows):
+                raise UserError(
+                    f"the {writer.kind} writes {writer.rows} rows of {writer.codebook} codes, the codec "
+                    f"reads {codec.config.rows} rows of {codec.codebook_size}: they were not trained together"
+                )
         self.device = choose_device()
         self.codec = codec.eval().to(self.device)
         self.vocoder = vocoder.eval().to(self.device)
         self.prior = None if prior is None else prior.eval().to(self.device)
+        self.vae = None if vae is None else vae.eval().to(self.device)
         self.fingerprints = fingerprints
 
     @property
@@ -93,7 +72,7 @@ class SoundModel:
     @property
     def max_seconds(self) -> float:
         """Longest sound that the prior writes."""
-        return self._prior().config.columns * self._column_frames / self.codec.scale.frames_per_second
+        return self._longest(self._prior())
 
     @property
     def _column_frames(self) -> int:
@@ -141,14 +120,70 @@ class SoundModel:
         prior = self._prior()
         options = Sampling.parse(sampling)
         index = prior.label_index(label)
-        columns = self._columns(seconds)
+        columns = self._columns(prior, seconds)
         sounds: list[Sound] = []
         for first in range(0, n, BATCH):
             streams = random_streams(seed, min(BATCH, n - first), first)
             grids = self._write(prior, index, columns, options, streams)
             for i, (grid, stream) in enumerate(zip(grids, streams, strict=True), first):
                 how = {"label": prior.config.labels[index], "seed": seed, "index": i, "seconds": seconds}
-                sounds.append(self._sound(grid, stream, seconds, {**how, "sampling": options.plain()}))
+                how["sampling"] = options.plain()
+                sounds.append(self._sound(grid, stream, seconds, how, most=prior.config.columns))
+        return sounds
+
+    @torch.inference_mode()
+    def generate_from_vae(
+        self, *, n: int = 1, seconds: float | None = None, seed: int = 0, **sampling: float
+    ) -> list[Sound]:
+        """n new sounds of any kind, at places that the VAE draws; otherwise like `generate`."""
+        self._columns(self._vae(), seconds)
+        streams = random_streams(seed, n)
+        z = self._vae().draw_new(streams)
+        hows = [{"label": "vae", "seed": seed, "index": i} for i in range(n)]
+        return self._at(z, Sampling.parse(sampling), streams, [seconds] * n, hows)
+
+    @torch.inference_mode()
+    def interpolate(
+        self, first: Audio, last: Audio, *, steps: int = 5, seed: int = 0, **sampling: float
+    ) -> list[Sound]:
+        """Sounds at equal steps on the straight line between two sounds in the VAE's space, with both ends.
+
+        Their lengths go from the first one's to the last one's, up to the VAE's longest. The likeliest code
+        is taken each time (temperature 0), unless `sampling` says otherwise; seed: of that and of the
+        vocoder. Raises UserError for less than two steps.
+        """
+        if steps < 2:
+            raise UserError(f"steps counts both ends and must be at least 2, not {steps}")
+        vae, silence = self._vae(), self.codec.silent_column()
+        tokens = [flatten(self.encode(audio).grid.to(self.device))[0] for audio in (first, last)]
+        ends, _ = vae.encode(torch.stack([fill_up(each, silence, vae.length) for each in tokens]))
+        begin, end = (min(audio.seconds, self._longest(vae)) for audio in (first, last))
+        shares = [i / (steps - 1) for i in range(steps)]
+        return self._at(
+            torch.stack([ends[0].lerp(ends[1], share) for share in shares]),
+            Sampling.parse({"temperature": 0.0, **sampling}),
+            random_streams(seed, steps),
+            [begin + share * (end - begin) for share in shares],
+            [{"label": f"{s:.0%}", "share": s, "seed": seed, "index": i} for i, s in enumerate(shares)],
+        )
+
+    def _at(
+        self,
+        z: torch.Tensor,
+        options: Sampling,
+        streams: Sequence[torch.Generator],
+        seconds: Sequence[float | None],
+        hows: Sequence[dict[str, Any]],
+    ) -> list[Sound]:
+        """The sounds at places z [B, C] of the VAE's space."""
+        vae, sounds = self._vae(), []
+        for first in range(0, len(z), BATCH):
+            part = slice(first, first + BATCH)
+            grids = unflatten(vae.write(z[part], options, streams[part]), vae.config.rows).cpu()
+            rows = zip(grids, streams[part], seconds[part], hows[part], strict=True)
+            for grid, stream, length, how in rows:
+                how = {**how, "source": "vae", "seconds": length, "sampling": options.plain()}
+                sounds.append(self._sound(grid[None], stream, length, how, most=vae.config.columns))
         return sounds
 
     def _write(
@@ -168,7 +203,13 @@ class SoundModel:
         return [unflatten(row[None], prior.config.rows).cpu() for row in tokens]
 
     def _sound(
-        self, grid: torch.Tensor, stream: torch.Generator, seconds: float | None, how: dict[str, Any]
+        self,
+        grid: torch.Tensor,
+        stream: torch.Generator,
+        seconds: float | None,
+        how: dict[str, Any],
+        *,
+        most: int,
     ) -> Sound:
         codes = Codes(grid, self.codec.codebook_size, self.fingerprints["codec"])
         mel, scale = self._mel(codes), self.codec.scale
@@ -180,7 +221,7 @@ class SoundModel:
         if seconds is not None:
             audio = Audio(audio.samples[..., : round(seconds * scale.rate)], audio.rate)
             ended = min(ended, seconds)
-        if codes.grid.shape[-1] == self._prior().config.columns or ended == seconds:
+        if codes.grid.shape[-1] == most or ended == seconds:
             audio = fade_out(audio)
         made = {"ended_at_seconds": round(ended, 3), "model": self.fingerprints, "melgpt": _version()}
         return Sound(audio, mel, codes, {**how, **made})
@@ -207,17 +248,20 @@ class SoundModel:
     def _synthesise(self, mel: Mel, stream: torch.Generator | None) -> Audio:
         return Audio(self.vocoder(mel.values.to(self.device), generator=stream).cpu(), mel.scale.rate)
 
-    def _columns(self, seconds: float | None) -> int:
-        prior = self._prior()
+    def _longest(self, writer: Prior | GPTVAE) -> float:
+        return writer.config.columns * self._column_frames / self.codec.scale.frames_per_second
+
+    def _columns(self, writer: Prior | GPTVAE, seconds: float | None) -> int:
         if seconds is None:
-            return prior.config.columns
-        if not 0 < seconds <= self.max_seconds + 1e-6:
+            return writer.config.columns
+        longest = self._longest(writer)
+        if not 0 < seconds <= longest + 1e-6:
             raise UserError(
-                f"seconds must lie above 0 and up to {self.max_seconds:.2f} for this model, not {seconds}; "
+                f"seconds must lie above 0 and up to {longest:.2f} for this model, not {seconds}; "
                 "a model of longer sounds is trained with a larger data.clip_seconds"
             )
         return min(
-            prior.config.columns,
+            writer.config.columns,
             math.ceil(seconds * self.codec.scale.frames_per_second / self._column_frames),
         )
 
@@ -227,6 +271,11 @@ class SoundModel:
                 "this model folder has no prior.safetensors: it can encode and decode, not generate"
             )
         return self.prior
+
+    def _vae(self) -> GPTVAE:
+        if self.vae is None:
+            raise UserError("this model folder has no vae.safetensors: make it with `melgpt train vae`")
+        return self.vae
 
 
 def load(folder: Path | str) -> SoundModel:
@@ -238,17 +287,21 @@ def load(folder: Path | str) -> SoundModel:
         family: checkpoint.load(folder / f"{family}.safetensors", family) for family in ("codec", "vocoder")
     }
     marks = {family: checkpoint.describe(folder / f"{family}.safetensors").fingerprint for family in parts}
-    prior, prior_file = None, folder / "prior.safetensors"
-    if prior_file.exists():
-        prior = checkpoint.load(prior_file, "prior")
-        description = checkpoint.describe(prior_file)
-        marks["prior"] = description.fingerprint
+    for family in ("prior", "vae"):
+        file = folder / f"{family}.safetensors"
+        if not file.exists():
+            continue
+        parts[family] = checkpoint.load(file, family)
+        description = checkpoint.describe(file)
+        marks[family] = description.fingerprint
         if description.parents.get("codec") != marks["codec"]:
             raise UserError(
-                f"{prior_file} was trained on codec {description.parents.get('codec')}, the folder holds "
-                f"codec {marks['codec']}: train the prior again or bring back its codec"
+                f"{file} was trained on codec {description.parents.get('codec')}, the folder holds "
+                f"codec {marks['codec']}: train the {family} again or bring back its codec"
             )
-    return SoundModel(parts["codec"], parts["vocoder"], prior, fingerprints=marks)
+    return SoundModel(
+        parts["codec"], parts["vocoder"], parts.get("prior"), parts.get("vae"), fingerprints=marks
+    )
 
 
 def _version() -> str:

@@ -11,6 +11,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label", action="append", help="class; may be given several times; default: every class"
     )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        choices=["prior", "vae"],
+        default="prior",
+        help="what writes them; vae: sounds of any kind, no classes (prior)",
+    )
     parser.add_argument("-n", type=int, default=1, help="sounds of each class (1)")
     parser.add_argument("--seconds", type=float, help="length; default: as long as each sound wants to be")
     parser.add_argument("--seed", type=int, default=0, help="same seed and options, same sounds (0)")
@@ -33,31 +40,29 @@ def run(args: argparse.Namespace) -> int:
     if args.n < 1 or args.seed < 0:
         raise UserError(f"-n must be at least 1 and --seed at least 0, not {args.n} and {args.seed}")
     model = load(args.model)
+    names = ("n", "seconds", "seed", "temperature", "top_k", "top_p", "min_p", "guidance")
+    options = {name: getattr(args, name) for name in names}
+    if args.source == "vae":
+        if args.label:
+            raise UserError(f"the VAE knows no classes: leave out --label {args.label[0]}")
+        for path in save_sounds(model.generate_from_vae(**options), args.out):
+            print(path)
+        return 0
     labels = args.label or list(model.labels)
     model.check_labels(labels)
     for label in labels:
-        sounds = model.generate(
-            label=label,
-            n=args.n,
-            seconds=args.seconds,
-            seed=args.seed,
-            temperature=args.temperature,
-            top_k=args.top_k,
-            top_p=args.top_p,
-            min_p=args.min_p,
-            guidance=args.guidance,
-        )
-        for path in save_sounds(sounds, args.out):
+        for path in save_sounds(model.generate(label=label, **options), args.out):
             print(path)
     return 0
 
 
-def save_sounds(sounds: list[Any], folder: Path) -> list[Path]:
-    """WAV, PNG and JSON of each sound; returns the paths of the WAVs."""
+def save_sounds(sounds: list[Any], folder: Path, names: list[str] | None = None) -> list[Path]:
+    """WAV, PNG and JSON of each sound, by the names given or by label, seed and number; the WAVs' paths."""
     paths = []
-    for sound in sounds:
+    for number, sound in enumerate(sounds):
         how = sound.how
-        path = folder / f"{file_name(how['label'])}_seed{how['seed']}_{how['index']:03d}.wav"
+        name = names[number] if names else f"{file_name(how['label'])}_seed{how['seed']}_{how['index']:03d}"
+        path = folder / f"{name}.wav"
         sound.save(path)
         sound.plot(path.with_suffix(".png"))
         sound.explain(path.with_suffix(".json"))

@@ -1,0 +1,34 @@
+"""A sound that was made, with all that made it."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from melgpt.audio.io import write
+from melgpt.audio.picture import save_mel
+from melgpt.paths import atomic
+from melgpt.types import Audio, Codes, Mel
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A new sound and all that made it."""
+
+    audio: Audio
+    mel: Mel
+    codes: Codes
+    how: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: Path | str) -> None:
+        """Write the sound; WAV, FLAC or OGG by the suffix."""
+        write(path, self.audio)
+
+    def plot(self, path: Path | str) -> None:
+        """Write a picture of the mel (PNG)."""
+        save_mel(Path(path), self.mel.values[0], self.mel.scale, title=str(self.how.get("label", "")))
+
+    def explain(self, path: Path | str) -> None:
+        """Write how it was made (JSON): seed, options, fingerprints of the model."""
+        with atomic(Path(path)) as temporary:
+            temporary.write_text(json.dumps(self.how, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
