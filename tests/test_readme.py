@@ -51,4 +51,5 @@ def test_the_python_of_the_readme_runs(
 
 def test_every_command_is_known_to_the_map(tmp_path: Path) -> None:
     commands = Path(sys.modules["melgpt"].__file__ or "").parent / "commands"
-    assert {path.stem for path in commands.glob("*.py")} - {"__init__"} == set(COMMANDS)
+    # `import` is a word of Python's own, so its file has a stroke behind it.
+    assert {path.stem.rstrip("_") for path in commands.glob("[!_]*.py")} == set(COMMANDS)

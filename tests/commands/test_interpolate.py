@@ -89,7 +89,10 @@ def test_the_same_seed_gives_the_same_sound(model: SoundModel, ends: list[Path])
         (["interpolate", "RUN", "A", "B", "--steps", 1, "--out", "x"], "must be at least 2, not 1"),
         (["interpolate", "BARE", "A", "B", "--out", "x"], "has no vae.safetensors"),
         (["generate", "BARE", "--from", "vae", "--out", "x"], "has no vae.safetensors"),
-        (["generate", "RUN", "--from", "vae", "--label", "dog", "--out", "x"], "the VAE knows no classes"),
+        (
+            ["generate", "RUN", "--from", "vae", "--label", "dog", "--out", "x"],
+            "the VAE knows neither classes",
+        ),
         (["generate", "RUN", "--from", "vae", "--seconds", 99, "--out", "x"], "seconds must lie above 0"),
     ],
 )

@@ -1,5 +1,6 @@
 """The stage `vae`: two stages by itself, resumable, on the codes of the codec in the folder."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -75,7 +76,10 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(with_vae: Path
     shutil.rmtree(run / "training/vae_autoencoder")
     command = [sys.executable, "-m", "melgpt", "train", "vae", str(run / "data"), "--out", str(run)]
     for stage in ("vae_autoencoder", "vae"):
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        # On one thread, as the run that it is held against: more add up in another order.
+        process = subprocess.Popen(
+            command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
         while not (run / "training" / stage / "last.ckpt").exists() and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
