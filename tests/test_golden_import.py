@@ -8,6 +8,7 @@ import torch
 
 from conftest import melgpt
 from melgpt import checkpoint
+from melgpt.errors import UserError
 from melgpt.gpt.order import flatten
 from recipe_weights import materialise
 
@@ -109,6 +110,25 @@ def test_melgan_and_its_settings(golden: Path, tmp_path: Path) -> None:
     refused = melgpt("import", folder, tmp_path / "model")
     assert refused.returncode == 2
     assert "do not belong together" in refused.stderr
+
+
+def test_the_vocoder_of_a_clone_is_found_by_itself(
+    golden: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from melgpt.compat.vocoder import HOME, open_vocoder
+    from melgpt.types import MelScale
+
+    monkeypatch.chdir(tmp_path)
+    assert open_vocoder(None, MelScale()).config.kind == "griffin_lim"
+    weights = _content(golden, "melgan_generator.pt")["checkpoint"]
+    HOME.mkdir(parents=True)
+    torch.save(weights, HOME / "best_netG.pt")
+    bands = next(t for key, t in weights.items() if key.endswith("weight_v")).shape[1]
+    assert open_vocoder(None, MelScale(n_mels=bands)).config.kind == "melgan"
+    with pytest.raises(UserError, match="is for"):
+        open_vocoder(None, MelScale(n_mels=bands + 1))
+    with pytest.raises(UserError, match="no best_netG"):
+        open_vocoder(tmp_path / "other", MelScale())
 
 
 def test_a_vae_after_its_codec(golden: Path, tmp_path: Path) -> None:

@@ -118,3 +118,23 @@ def test_a_missing_corpus_says_where_it_belongs() -> None:
 
     with pytest.raises(UserError, match="data/vggsound"):
         open_corpus("vggsound", micro_recipe(), 1)
+
+
+def test_the_flags_reach_the_codec_at_the_seeds_sizes() -> None:
+    from melgpt.codec.codec import Codec
+    from melgpt.compat.codec import _changes
+    from melgpt.compat.corpus import seed_recipe
+
+    words = ["--noise_sigma", "1", "--cd_rand_res", "1", "--num_embeddings", "64", "--embedding_dim", "32"]
+    quantizer = seed_recipe("vas", _changes(codec_args(*words))).codec.quantizer.plain()
+    assert (quantizer["codes"], quantizer["dim"]) == (64, 32)
+    assert (quantizer["noise_sigma"], quantizer["restart"]) == (1, True)
+    with torch.device("meta"):
+        codec = Codec(seed_recipe("vas", _changes(codec_args())).codec)
+    assert sum(p.numel() for p in codec.parameters()) == 71_907_713
+
+
+def test_noise_and_restarts_train(capsys: pytest.CaptureFixture) -> None:
+    recipe = micro_recipe("codec.quantizer.noise_sigma=1", "codec.quantizer.restart=true")
+    work(codec_args("--train", "1", "--eval", "1", "--epochs", "1"), recipe)
+    assert "val/total_loss" in capsys.readouterr().out
