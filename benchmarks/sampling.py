@@ -1,0 +1,107 @@
+"""265 new codes from the GPT: without a cache (plain), ours, and transformers' GPT-2 of the same size.
+
+The plain way recomputes every position for every code. It is timed at a few places of the sequence and summed
+up along the straight line through them, since the whole takes minutes.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.machine import Machine
+from benchmarks.measure import Row, Way, in_turns
+from melgpt.gpt.model import GPT
+from melgpt.gpt.sampling import Sampling, random_streams, sample
+from melgpt.nn.transformer import BlockConfig
+
+TOKENS, CODES, ROWS = 265, 1024, 5
+PLACES = (16, 100, 180, 256)
+SIZES = {"8 layers / 512": (8, 512, 8, (1, 8)), "24 layers / 1024": (24, 1024, 16, (1, 8))}
+
+
+def rows(machine: Machine, quick: bool) -> list[Row]:
+    """A row a size and batch."""
+    found = []
+    for name, (layers, width, heads, batches) in list(SIZES.items())[: 1 if quick else None]:
+        blocks = BlockConfig.seed(layers=layers, width=width, heads=heads, dropout=0.0)
+        gpt = GPT(blocks, vocabulary=CODES, context=TOKENS + 1).eval()
+        for batch in batches:
+            found.append(_row(f"GPT {name}, {TOKENS} codes, batch {batch}", gpt, batch, machine, quick))
+        del gpt
+    return found
+
+
+@torch.inference_mode()
+def _row(name: str, gpt: GPT, batch: int, machine: Machine, quick: bool) -> Row:
+    prefix = torch.randn(batch, 1, gpt.config.width)
+
+    def ours() -> object:
+        return sample(
+            gpt,
+            prefix,
+            prefix,
+            length=TOKENS,
+            end=None,
+            rows=ROWS,
+            sampling=Sampling(),
+            streams=random_streams(0, batch),
+        )
+
+    ways: dict[str, Way] = {"ours": ours}
+    if (other := _transformers(gpt, batch)) is not None:
+        ways["alternative"] = other
+    times = in_turns(ways, 1 if quick else 3)
+    weights = sum(p.numel() * p.element_size() for p in gpt.parameters()) - gpt.tokens.weight.nbytes
+    flop = 2 * batch * sum(p.numel() for p in gpt.blocks.parameters())
+    each = max(weights / machine.read, flop / machine.best_matrix)
+    return Row(
+        name,
+        plain=_plain(gpt, prefix),
+        ours=times["ours"].median,
+        alternative=times["alternative"].median if "alternative" in times else None,
+        limit=TOKENS * each,
+        spread=times["ours"].spread,
+        note="whole batch; limit: reading the weights, or the products; alternative: transformers' GPT-2",
+    )
+
+
+def _plain(gpt: GPT, prefix: torch.Tensor) -> float:
+    """Seconds for all codes without a cache."""
+    seconds = [
+        _timed(lambda n=n: gpt(torch.zeros(len(prefix), n, dtype=torch.int64), prefix)) for n in PLACES
+    ]
+    slope, start = statistics.linear_regression(PLACES, seconds)
+    return sum(start + slope * n for n in range(TOKENS))
+
+
+def _timed(work: Callable[[], object]) -> float:
+    best = float("inf")
+    for _ in range(2):
+        begin = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - begin)
+    return best
+
+
+def _transformers(gpt: GPT, batch: int) -> Way | None:
+    try:
+        from transformers import GPT2Config, GPT2LMHeadModel
+    except ImportError:
+        return None
+    config = GPT2Config(
+        vocab_size=CODES,
+        n_positions=TOKENS + 1,
+        n_embd=gpt.config.width,
+        n_layer=gpt.config.layers,
+        n_head=gpt.config.heads,
+        bos_token_id=0,
+        eos_token_id=None,
+        pad_token_id=0,
+    )
+    model = GPT2LMHeadModel(config).eval()
+    first = torch.zeros(batch, 1, dtype=torch.int64)
+    return lambda: model.generate(
+        first, attention_mask=torch.ones_like(first), max_new_tokens=TOKENS, do_sample=True, top_k=0
+    )

@@ -1,0 +1,88 @@
+"""One training step: the codec's with the originals' two generator passes (plain) and with one; the GPT's."""
+
+import copy
+
+import torch
+from torch.nn import functional as F
+
+from benchmarks.machine import Machine
+from benchmarks.measure import Row, row
+from melgpt.codec.codec import Codec
+from melgpt.codec.discriminator import Discriminator, DiscriminatorConfig
+from melgpt.gpt.model import GPT
+from melgpt.losses.adversarial import discriminator_loss
+from melgpt.losses.codec import CodecLossWeights, codec_loss
+from melgpt.nn.transformer import BlockConfig
+from melgpt.training.recipe import Recipe
+
+CODEC_FLOP = 3 * (143.0e9 + 261.3e9) + 8 * 6.2e9 / 2
+"""A generator pass forward and backward, the discriminator's passes; of 848 frames."""
+TOKENS, BATCH = 265, 32
+
+
+def rows(machine: Machine, quick: bool) -> list[Row]:
+    """The codec at the seed's size (quick: at that of `small`), and a GPT of 8 layers, 512 wide."""
+    return [_codec(machine, quick), _gpt(machine, quick)]
+
+
+def _codec(machine: Machine, quick: bool) -> Row:
+    name = "small" if quick else "seed_vas"
+    recipe = Recipe.read(name)
+    frames = recipe.train.codec.crop_frames if quick else 848
+    ours, judge = Codec(recipe.codec), Discriminator(DiscriminatorConfig())
+    plain = copy.deepcopy(ours).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    values = torch.rand(1, 1, recipe.mel.n_mels, frames) * 2 - 1
+    last = values.contiguous(memory_format=torch.channels_last)
+    return row(
+        f"codec training step, recipe {name}, batch 1",
+        {
+            "plain": lambda: _codec_step(plain, judge, values, passes=2),
+            "ours": lambda: _codec_step(ours, judge, last, passes=1),
+        },
+        1 if quick else 2,
+        limit=None if quick else CODEC_FLOP / machine.best_matrix,
+        note="with the adversarial part; limit: the products at full speed",
+    )
+
+
+def _codec_step(codec: Codec, judge: Discriminator, values: torch.Tensor, *, passes: int) -> None:
+    for part in (codec, judge):
+        part.zero_grad()
+    quantized = codec.encode(values)
+    restored = codec.decode(quantized.z)
+    judge.requires_grad_(False)
+    loss = codec_loss(
+        values,
+        restored,
+        quantized.loss,
+        last_layer=codec.decoder.conv_out.weight,
+        weights=CodecLossWeights(),
+        fake_logits=judge(restored),
+    )
+    judge.requires_grad_(True)
+    loss.total.backward()
+    if passes == 2:
+        restored = codec.decode(codec.encode(values).z)
+    discriminator_loss(judge(values), judge(restored.detach())).backward()
+
+
+def _gpt(machine: Machine, quick: bool) -> Row:
+    blocks = BlockConfig.seed(layers=8, width=512, heads=8, dropout=0.1)
+    gpt = GPT(blocks, vocabulary=1024, context=TOKENS + 1).train()
+    batch = 4 if quick else BATCH
+    tokens = torch.randint(0, 1024, (batch, TOKENS))
+    prefix = torch.randn(batch, 1, 512)
+
+    def step() -> None:
+        gpt.zero_grad()
+        logits = gpt(tokens[:, :-1], prefix)
+        F.cross_entropy(logits.flatten(0, 1), tokens.flatten()).backward()
+
+    flop = 6 * sum(p.numel() for p in gpt.parameters()) * batch * TOKENS
+    return row(
+        f"GPT training step, 8 layers / 512, batch {batch}",
+        {"ours": step},
+        1 if quick else 2,
+        limit=flop / machine.best_matrix,
+        note="in float32 there is no other way than the plain one",
+    )

@@ -1,0 +1,63 @@
+"""MelGAN at the originals' size on a 10-second clip; plain is float32 with 1-D convolutions."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.machine import Machine
+from benchmarks.measure import Row, row
+from melgpt import registry
+
+FRAMES = 860
+FLOP = 77.7e9
+
+
+class _Flat(nn.Module):
+    """A 2-D convolution of height 1 as the 1-D one that it stands for."""
+
+    def __init__(self, conv: Any) -> None:
+        super().__init__()
+        kind = nn.ConvTranspose1d if isinstance(conv, nn.ConvTranspose2d) else nn.Conv1d
+        options = {
+            name: getattr(conv, name)[1] for name in ("stride", "padding", "dilation", "output_padding")
+        }
+        if kind is nn.Conv1d:
+            options.pop("output_padding")
+        self.conv = kind(conv.in_channels, conv.out_channels, conv.kernel_size[1], **options)
+        with torch.no_grad():
+            self.conv.weight.copy_(conv.weight.squeeze(2))
+            self.conv.bias.copy_(conv.bias)
+
+    @property
+    def weight(self) -> Tensor:
+        """What the network asks for its number type."""
+        return self.conv.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x.squeeze(2)).unsqueeze(2)
+
+
+def flat(module: nn.Module) -> nn.Module:
+    """A copy with 1-D convolutions."""
+    copied = copy.deepcopy(module)
+    for parent in list(copied.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Conv2d | nn.ConvTranspose2d) and not isinstance(parent, _Flat):
+                setattr(parent, name, _Flat(child))
+    return copied
+
+
+@torch.inference_mode()
+def rows(machine: Machine, quick: bool) -> list[Row]:
+    """One row."""
+    with torch.inference_mode(False):
+        ours = registry.build("vocoder", registry.configure("vocoder", "melgan")).eval()
+        plain = flat(ours).eval()
+    mel = torch.rand(1, ours.scale.n_mels, FRAMES)
+    ways = {"plain": lambda: plain(mel), "ours": lambda: ours(mel)}
+    limit = FLOP / machine.best_matrix
+    return [
+        row("MelGAN, 10 s", ways, 3 if quick else 8, limit=limit, note="limit: the products at full speed")
+    ]
