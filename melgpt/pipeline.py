@@ -168,7 +168,11 @@ class SoundModel:
         if steps < 2:
             raise UserError(f"steps counts both ends and must be at least 2, not {steps}")
         vae, silence = self._vae(), self.codec.silent_column()
-        tokens = [flatten(self.encode(audio).grid.to(self.device))[0] for audio in (first, last)]
+        # No more than the VAE reads of it.
+        heard = [
+            Audio(a.samples[..., : math.ceil(self._longest(vae) * a.rate)], a.rate) for a in (first, last)
+        ]
+        tokens = [flatten(self.encode(audio).grid.to(self.device))[0] for audio in heard]
         ends, _ = vae.encode(torch.stack([fill_up(each, silence, vae.length) for each in tokens]))
         begin, end = (min(audio.seconds, self._longest(vae)) for audio in (first, last))
         shares = [i / (steps - 1) for i in range(steps)]

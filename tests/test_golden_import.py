@@ -234,3 +234,18 @@ def _find(config: Any, name: str) -> Any:
         return config[name]
     found = (_find(value, name) for value in config.values() if isinstance(value, dict))
     return next((value for value in found if value is not None), None)
+
+
+@pytest.mark.parametrize(
+    "name", ["litvqvae_eval.pt", "specvqgan_net2net_class.pt", "gpt_vae.pt", "lit_mingpt_class.pt"]
+)
+def test_files_that_lack_or_bend_a_weight_are_told(golden: Path, name: str) -> None:
+    from melgpt.pretrained import Asked, convert_state
+
+    state = _content(golden, name)["checkpoint"]["state_dict"]
+    # What the originals only store, and we only check, may be left out.
+    needed = [key for key in state if not key.endswith(("attn.mask", "loss.weight"))]
+    for key in needed[:: max(1, len(needed) // 12)]:
+        for broken in ({k: t for k, t in state.items() if k != key}, {**state, key: torch.zeros(3)}):
+            with pytest.raises(UserError):
+                convert_state(broken, asked=Asked(heads=4))

@@ -93,6 +93,6 @@ def _codec_for(prior: Any, out: Path) -> str:
 def _labels(given: str | None) -> list[str] | None:
     if given is None:
         return None
-    if Path(given).is_file():
+    if "," not in given and Path(given).is_file():
         return [line.strip() for line in Path(given).read_text(encoding="utf-8").splitlines() if line.strip()]
     return [label.strip() for label in given.split(",")]

@@ -20,6 +20,7 @@ from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.losses.codec import CodecLossWeights
 from melgpt.progress import progress, say
+from melgpt.runtime import choose_device
 from melgpt.training.data import EpochData
 from melgpt.training.recipe import Recipe
 
@@ -104,7 +105,7 @@ def _test(task: SeedCodecTask, store: Store, vocoder: Any, out: Path) -> None:
     from melgpt.audio.picture import contact_sheet
     from melgpt.types import Audio
 
-    task.eval()
+    codec = task.codec.eval().to(choose_device())
     mels = SeedMels(store, "valid")
     rows: list[tuple[str, list[Tensor]]] = []
     lines = ["clip\tmel_l1"]
@@ -112,7 +113,7 @@ def _test(task: SeedCodecTask, store: Store, vocoder: Any, out: Path) -> None:
         for number, row in enumerate(mels.rows):
             clip = store.clip(int(row))
             mel = (mels[number] + 1) / 2
-            restored = task.codec.detokenize(task.codec.tokenize(mel.to(task.device))).cpu()
+            restored = codec.detokenize(codec.tokenize(mel.to(choose_device()))).cpu()
             lines.append(f"{clip.id}\t{float((restored - mel).abs().mean()):.5f}")
             if number < TESTED:
                 for name, values in (("original", mel), ("reconstruction", restored)):

@@ -48,7 +48,9 @@ class SeedCodecTask(lightning.LightningModule):
         """hear: mel [1, F, N] in [0, 1] → sound [1, T], for TensorBoard."""
         super().__init__()
         self.automatic_optimization = False
-        self.codec, self.losses, self.hear = codec, losses, hear
+        self.codec, self.losses = codec, losses
+        # In a tuple, which hides it from Lightning: neither moved to the device nor saved.
+        self._ears = () if hear is None else (hear,)
         self.discriminator = channels_last(Discriminator(discriminator, codec.scale.n_mels))
         self._last: Tensor | None = None
         self._hits = torch.zeros(codec.codebook_size)
@@ -122,7 +124,9 @@ class SeedCodecTask(lightning.LightningModule):
         """x [B, 1, F, N] in [-1, 1]."""
         quantized = self.codec.encode(x)
         restored = self.codec.decode(quantized.z)
-        factor = float(self.batches_done() >= self.losses.disc_start) if self.trainer.training else 1.0
+        # Evaluated by itself a codec is past its start, whatever the counters say.
+        fitting = self.trainer.state.fn == "fit"
+        factor = float(self.batches_done() >= self.losses.disc_start) if fitting else 1.0
         nll, fooled = mel_l1(restored, x), generator_loss(self.discriminator(restored))
         # Without gradients there is no adaptive weight: the originals count it as 0 here.
         loss = nll + self.losses.weights.quantizer * quantized.loss
@@ -146,9 +150,9 @@ class SeedCodecTask(lightning.LightningModule):
         """A clip as picture and sound."""
         mel = ((values[:, 0].float() + 1) / 2).clamp(0, 1).cpu()
         self._board().add_image(f"images_{name}", mel_image(mel[0]), self.global_step, dataformats="HWC")
-        if self.hear is not None:
+        for hear in self._ears:
             rate = self.codec.scale.rate
-            self._board().add_audio(f"audio_{name}", self.hear(mel), self.global_step, sample_rate=rate)
+            self._board().add_audio(f"audio_{name}", hear(mel), self.global_step, sample_rate=rate)
 
     def _board(self) -> Any:
         return self.loggers[0].experiment  # type: ignore[attr-defined]

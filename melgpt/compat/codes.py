@@ -13,12 +13,14 @@ from torch.utils.data import Dataset
 from melgpt import checkpoint
 from melgpt.codec.codec import Codec, CodecConfig
 from melgpt.compat.corpus import SeedMels, open_corpus
-from melgpt.data.original_codes import read_grids
+from melgpt.data.original_codes import GRID, read_grids
+from melgpt.data.originals import CROP_FRAMES
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.gpt.order import flatten
 from melgpt.paths import atomic
 from melgpt.pretrained import convert_state
+from melgpt.pretrained.imported import filled
 from melgpt.pretrained.reading import read_content, state_of
 from melgpt.progress import progress, say
 from melgpt.runtime import choose_device
@@ -43,11 +45,17 @@ def open_codec(given: str, fallback: CodecConfig) -> Codec:
     state = state_of(read_content(path), str(path))
     if not any(key.startswith("codec.") for key in state):
         return convert_state(state, "codec", where=str(path))["codec"]
-    config = checkpoint.load(beside, "codec").config if beside.is_file() else fallback
-    codec = Codec(config)
     inside = {key.removeprefix("codec."): t for key, t in state.items() if key.startswith("codec.")}
-    codec.load_state_dict(inside, strict=True)
-    return codec.eval()
+    config = checkpoint.load(beside, "codec").config if beside.is_file() else _sized(fallback, inside)
+    return filled(Codec(config), inside)
+
+
+def _sized(config: CodecConfig, state: dict[str, Tensor]) -> CodecConfig:
+    """With the codebook of a checkpoint of train.py whose run is not finished yet."""
+    book = state.get("quantizer.codebook.weight")
+    if book is None or book.ndim != 2:
+        return config
+    return config.changed(quantizer={**config.quantizer.plain(), "codes": len(book), "dim": book.shape[1]})
 
 
 @dataclass(frozen=True)
@@ -91,24 +99,31 @@ def open_coded(given: str | None, dataset: str, recipe: Recipe, workers: int) ->
     codec = None if given is None else open_codec(given, recipe.codec)
     store = open_corpus(dataset, recipe, workers)
     if codec is not None:
-        codes = {split: encode_corpus(codec, store, split) for split in ("train", "valid")}
+        codes = {split: corpus_codes(codec, store, split) for split in ("train", "valid")}
         return Coded(store, codes, codec.config.rows, codec.codebook_size, codec)
-    codebook = Codec(recipe.codec).codebook_size
+    with torch.device("meta"):
+        codebook = Codec(recipe.codec).codebook_size
     try:
-        grids = {
-            split: np.stack([grid for _, grid in read_grids(store.folder, split, codebook)])
-            for split in ("train", "valid")
-        }
+        codes = {split: _file_codes(store, split, codebook) for split in ("train", "valid")}
     except UserError as error:
         raise UserError(
             f"give --reconstruct_spec a codec, or let code files lie beside the mels: {error}"
         ) from None
-    codes = {split: flatten(torch.from_numpy(grid)).numpy() for split, grid in grids.items()}
-    return Coded(store, codes, grids["train"].shape[1], codebook, None)
+    return Coded(store, codes, GRID[0], codebook, None)
+
+
+def _file_codes(store: Store, split: str, codebook: int) -> np.ndarray[Any, Any]:
+    """Tokens [clips, S] int32 from the originals' code files. Raises UserError for a grid of another size."""
+    codes = np.empty((len(store.rows(split)), GRID[0] * GRID[1]), np.int32)
+    for place, (row, grid) in enumerate(read_grids(store.folder, split, codebook)):
+        if grid.shape != GRID:
+            raise UserError(f"the codes of {store.clip(row).path} are {grid.shape}, not {GRID}")
+        codes[place] = flatten(torch.from_numpy(grid)[None])[0]
+    return codes
 
 
 @torch.inference_mode()
-def encode_corpus(codec: Codec, store: Store, split: str) -> np.ndarray[Any, Any]:
+def corpus_codes(codec: Codec, store: Store, split: str) -> np.ndarray[Any, Any]:
     """Tokens [clips, S] int32 of a split, time-major; from the file of an earlier run where it fits."""
     mark = hashlib.sha256(f"{checkpoint.fingerprint(codec)} {store.fingerprint}".encode()).hexdigest()[:12]
     file = store.folder.with_name(f"{store.folder.name}.codes") / mark / f"{split}.npy"
@@ -116,15 +131,18 @@ def encode_corpus(codec: Codec, store: Store, split: str) -> np.ndarray[Any, Any
         return np.load(file, mmap_mode="r")
     device = choose_device()
     codec = codec.to(device).eval()
-    mels, rows = SeedMels(store, split), []
-    with progress(f"codes of {split}", len(mels)) as bar:
+    mels = SeedMels(store, split)
+    length = codec.config.rows * codec.config.columns(CROP_FRAMES)
+    with atomic(file) as temporary, progress(f"codes of {split}", len(mels)) as bar:
+        codes = np.lib.format.open_memmap(temporary, "w+", np.int32, (len(mels), length))
         for first in range(0, len(mels), BATCH):
             batch = torch.cat([mels[i] for i in range(first, min(first + BATCH, len(mels)))])
-            rows.append(flatten(codec.tokenize(((batch + 1) / 2).to(device))).cpu().numpy().astype(np.int32))
+            tokens = flatten(codec.tokenize(((batch + 1) / 2).to(device)))
+            codes[first : first + len(batch)] = tokens.cpu().numpy()
             bar.advance(len(batch))
+        codes.flush()
+        del codes
     codec.to("cpu")
-    with atomic(file) as temporary, open(temporary, "wb") as out:
-        np.save(out, np.concatenate(rows))
     say(f"codes of {split}: {file}")
     return np.load(file, mmap_mode="r")
 

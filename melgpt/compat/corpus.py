@@ -29,7 +29,7 @@ def seed_recipe(dataset: str, changes: list[str]) -> Recipe:
 
 def open_corpus(dataset: str, recipe: Recipe, workers: int) -> Store:
     """Prepare data/DATASET (or the folder of that path) where that was not done yet, and open it."""
-    source = DATA / dataset if (DATA / dataset).is_dir() else Path(dataset)
+    source = (DATA / dataset if (DATA / dataset).is_dir() else Path(dataset)).absolute()
     if not source.is_dir():
         raise UserError(
             f"--dataset {dataset}: there is no folder {DATA / dataset}; put mels at "

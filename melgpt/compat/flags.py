@@ -4,12 +4,14 @@ MelSpec_VQVAE's train.py; MelSpec_GPT_VQVAE's GPT_train.py and GPT_VAE_train.py.
 """
 
 import argparse
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from melgpt.errors import UserError
+from melgpt.paths import disk_message
 
 
 def text_or_none(text: str) -> str | None:
@@ -24,16 +26,23 @@ def flag(text: str) -> bool:
     return text.lower() in ("true", "1", "yes")
 
 
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on was expected, not '{text}'")
+    return int(text)
+
+
 def codec_flags() -> argparse.ArgumentParser:
     """train.py: the codec."""
     parser = _parser("train.py", "Train, evaluate and test the codec (VQ-GAN) as MelSpec_VQVAE does.")
     add = parser.add_argument
-    add("--batch_size", type=int, default=3, help="clips a step (3)")
-    add("--embedding_dim", type=int, default=256, help="length of a code's vector (256)")
-    add("--num_embeddings", type=int, default=128, help="codes of the codebook (128)")
+    add("--batch_size", type=positive, default=3, help="clips a step (3)")
+    add("--embedding_dim", type=positive, default=256, help="length of a code's vector (256)")
+    add("--num_embeddings", type=positive, default=128, help="codes of the codebook (128)")
     add("--learning_rate", type=float, default=1e-6, help="is multiplied by the batch size (1e-6)")
-    add("--epochs", type=int, default=100, help="passes over the training clips (100)")
-    add("--workers", type=int, default=4, help="processes that prepare the corpus (4)")
+    add("--epochs", type=positive, default=100, help="passes over the training clips (100)")
+    add("--workers", type=positive, default=4, help="processes that prepare the corpus (4)")
     add("--disc_conditional", type=flag, default=False, help="only False is possible, as in the original")
     add("--disc_in_channels", type=int, default=1, help="only 1 is possible: a mel has one channel (1)")
     add("--disc_start", type=int, default=2001, help="batch at which the discriminator joins (2001)")
@@ -50,7 +59,7 @@ def gpt_flags() -> argparse.ArgumentParser:
     """GPT_train.py: the class-conditional GPT."""
     parser = _parser("GPT_train.py", "Train, evaluate and test the class-conditional GPT.")
     _add_listening(parser, logging_frequency=200)
-    parser.add_argument("--workers", type=int, default=1, help="processes that prepare the corpus (1)")
+    parser.add_argument("--workers", type=positive, default=1, help="processes that prepare the corpus (1)")
     parser.add_argument("--test_interpolation", type=int, default=0, help="taken and unused, as there")
     return parser
 
@@ -60,7 +69,7 @@ def vae_flags() -> argparse.ArgumentParser:
     parser = _parser("GPT_VAE_train.py", "Train, evaluate and test the GPT-VAE.")
     _add_listening(parser, logging_frequency=500)
     add = parser.add_argument
-    add("--workers", type=int, default=1, help="processes that prepare the corpus (1)")
+    add("--workers", type=positive, default=1, help="processes that prepare the corpus (1)")
     add("--gpus", type=int, default=None, help="GPUs to use; default: one, where there is one")
     add("--num_nodes", type=int, default=1, help="only 1 is possible (1)")
     add("--load_path", type=text_or_none, default=None, help="checkpoint whose encoder stage two begins with")
@@ -85,15 +94,25 @@ def run(
     arguments: list[str] | None = None,
 ) -> int:
     """Parse and work: 0 for success, 2 with one line for what the user can mend."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A label in a script that the terminal's encoding lacks must not end the run.
+            stream.reconfigure(errors="backslashreplace")
     args = parser.parse_args(arguments)
     if not (args.train or args.eval or args.test):
         return _complain("nothing to do: give --train 1, --eval 1 or --test 1")
     try:
         work(args)
     except KeyboardInterrupt:
-        return _complain("stopped; go on with --resume and the last.ckpt that was named above")
+        return _complain(
+            "stopped; what was finished is kept: go on with --resume and the run's last.ckpt, if it has one"
+        )
     except (UserError, FileNotFoundError) as error:
         return _complain(str(error))
+    except OSError as error:
+        if (message := disk_message(error)) is None:
+            raise
+        return _complain(message)
     return 0
 
 

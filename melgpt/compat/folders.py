@@ -44,7 +44,7 @@ class Experiment:
 def find_checkpoint(given: str, name: str, dataset: str) -> Path:
     """The file that --resume means. Raises UserError, naming those that there are, where it is none."""
     path = Path(given)
-    ours, theirs = str(LOGS / name) + "/", str(LOGS / f"{name}-{dataset}") + "/"
+    ours, theirs = ((LOGS / folder).as_posix() + "/" for folder in (name, f"{name}-{dataset}"))
     text = path.as_posix()
     for candidate in (path, Path(text.replace(ours, theirs)), Path(text.replace(theirs, ours))):
         if candidate.is_file():

@@ -34,6 +34,8 @@ def work(args: argparse.Namespace, recipe: Recipe | None = None, epochs: int = E
         raise UserError("--eval and --test need weights: give --resume a checkpoint, or --train 1")
     coded = open_coded(args.reconstruct_spec, args.dataset, recipe, args.workers)
     listen = open_listener(coded, args.vocoder)
+    if listen is None and args.test:
+        raise UserError("--test makes sounds: give --reconstruct_spec the codec")
     experiment = Experiment.new(args.experiment, args.dataset)
     torch.manual_seed(SEED)
     prior = Prior(recipe.prior.changed(labels=coded.store.labels, **coded.shape))
@@ -53,14 +55,12 @@ def work(args: argparse.Namespace, recipe: Recipe | None = None, epochs: int = E
             callbacks=[LearningRateMonitor(logging_interval="step")],
         )
     folder = experiment.checkpoints
-    if listen is not None:
+    if listen is not None and (args.train or args.test):
         write_model(folder, listen, {"prior": task.prior.eval().cpu()})
     if args.eval:
         for name, value in sorted(validate(task, data, recipe, experiment).items()):
             print(f"{name:24} {value:.6g}")
     if args.test:
-        if listen is None:
-            raise UserError("--test makes sounds: give --reconstruct_spec the codec")
         _test(folder)
 
 

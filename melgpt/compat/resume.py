@@ -112,7 +112,9 @@ def _renumber(state: dict[int, Any], names: list[str], part: nn.Module) -> dict[
     for number, (name, parameter) in enumerate(parameters.items()):
         values = dict(state[numbers[name]])
         for key in ("exp_avg", "exp_avg_sq"):
-            values[key] = values[key].reshape(parameter.shape).clone()
+            # Laid out as the parameter is: a fused optimiser walks through both in the order of memory.
+            laid_out = torch.empty_like(parameter, requires_grad=False)
+            values[key] = laid_out.copy_(values[key].reshape(parameter.shape))
         values["step"] = torch.as_tensor(float(values["step"]))
         renumbered[number] = values
     return renumbered

@@ -101,7 +101,7 @@ def _board(experiment: Experiment) -> TensorBoardLogger:
 
 def _checkpoints(experiment: Experiment, monitor: str) -> list[Callback]:
     """The best by the monitor, and the last: with a monitor, nothing is written where nothing got better."""
-    best = f"{experiment.dataset.replace('/', '_')}-model-best"
+    best = f"{Path(experiment.dataset).name}-model-best"
     return [
         ModelCheckpoint(
             dirpath=experiment.checkpoints,

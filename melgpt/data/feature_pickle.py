@@ -49,6 +49,10 @@ def read_features(path: Path) -> NDArray[np.float32]:
     return features
 
 
+DEEPEST = 3
+"""A dict of lists of lists of numbers."""
+
+
 class _Reader(pickle.Unpickler):
     """Knows lists, tuples, dicts, numbers and texts by itself, and arrays by the names below."""
 
@@ -116,14 +120,19 @@ class _Array:
         self.value = kind.array(raw, shape, "F" if by_columns else "C")
 
 
-def _plain(found: Any) -> Any:
-    """With each stand-in replaced by its array."""
+def _plain(found: Any, depth: int = 0) -> Any:
+    """With each stand-in replaced by its array. Raises ValueError for lists in lists in lists.
+
+    A small file can name one list many times over in others, which would grow beyond all memory.
+    """
+    if depth > DEEPEST:
+        raise ValueError("lists nested too deep")
     if isinstance(found, _Array):
         if found.value is None:
             raise ValueError("an array without its numbers")
         return found.value
     if isinstance(found, list | tuple):
-        return [_plain(item) for item in found]
+        return [_plain(item, depth + 1) for item in found]
     if isinstance(found, dict):
-        return {str(key): _plain(item) for key, item in found.items()}
+        return {str(key): _plain(item, depth + 1) for key, item in found.items()}
     return found

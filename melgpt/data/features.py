@@ -22,6 +22,7 @@ from pydantic import Field
 from melgpt.conditioning.frames import FramesConfig
 from melgpt.config import Config
 from melgpt.data.feature_pickle import read_features
+from melgpt.data.mel_file import SUFFIX as MEL_SUFFIX
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.progress import progress
@@ -140,6 +141,10 @@ class FeatureStore:
         return self._values[first : first + int(record["frames"])].astype(np.float32)
 
 
+_NO_CLASSES = {"features", "videos", "melspec_10s_22050hz"}
+"""Folders of the originals' layouts that are shared by all classes."""
+
+
 class Videos:
     """What a prior is shown of the videos of a data set's clips."""
 
@@ -163,25 +168,25 @@ def attach_features(
     rate: frames a second in these files. Raises UserError where a clip has no features or another depth.
     """
     store = Store.open(data)
-    clips = [store.clip(row) for row in range(len(store))]
-    lacking = [clip.path for clip in clips if not find(clip)]
+    lacking = [row for row in range(len(store)) if not find(store.clip(row))]
     if lacking:
         raise UserError(
-            f"{len(lacking)} of {len(clips)} clips of {data} have no features, first {lacking[0]}"
+            f"{len(lacking)} of {len(store)} clips of {data} have no features, first "
+            f"{store.clip(lacking[0]).path}"
         )
-    depth = read_joined(find(clips[0])).shape[1]
+    depth = read_joined(find(store.clip(0))).shape[1]
     manifest = FeatureManifest.parse(
         {"data": store.fingerprint, "depth": depth, "rate": rate, "dtype": dtype}
     )
-    return FeatureStore.write(data, manifest, _cut(clips, find, manifest))
+    return FeatureStore.write(data, manifest, _cut(store, find, manifest))
 
 
 def _cut(
-    clips: list[Clip], find: Callable[[Clip], Sequence[Path]], manifest: FeatureManifest
+    store: Store, find: Callable[[Clip], Sequence[Path]], manifest: FeatureManifest
 ) -> Iterator[NDArray[np.float32]]:
     """The frames of each clip."""
-    with progress("features", len(clips)) as bar:
-        for clip in clips:
+    with progress("features", len(store)) as bar:
+        for clip in map(store.clip, range(len(store))):
             features = read_joined(find(clip))
             if features.shape[1] != manifest.depth:
                 raise UserError(
@@ -204,7 +209,7 @@ def in_folder(folder: Path, kinds: Sequence[str] = ()) -> Callable[[Clip], list[
     if not folder.is_dir():
         raise UserError(f"the folder of features {folder} does not exist")
     known: dict[str, list[PurePosixPath]] = {}
-    for path in sorted(folder.rglob("*")):
+    for path in folder.rglob("*"):
         place = PurePosixPath(path.relative_to(folder).as_posix())
         of_kind = not kinds or any(kind in place.parent.name for kind in kinds)
         if path.suffix in (".pkl", ".npy") and not path.stem.endswith("_mel") and of_kind:
@@ -212,10 +217,13 @@ def in_folder(folder: Path, kinds: Sequence[str] = ()) -> Callable[[Clip], list[
 
     def find(clip: Clip) -> list[Path]:
         sound = PurePosixPath(clip.path)
-        found = known.get(sound.stem, [])
-        classes = {clip.label, *sound.parts[:-1]}
+        # The originals' mels carry a word more in their names than their features do.
+        name = sound.name.removesuffix(MEL_SUFFIX) if sound.name.endswith(MEL_SUFFIX) else sound.stem
+        found = known.get(name, [])
         # Another class may have a video of the same name, so a third level must be this clip's class.
-        chosen = [place for place in found if classes & set(place.parts[:-1])]
+        chosen = [place for place in found if clip.label in place.parts[:-1]]
+        shared = set(sound.parts[:-1]) - _NO_CLASSES
+        chosen = chosen or [place for place in found if shared & set(place.parts[:-1])]
         chosen = chosen or [place for place in found if len(place.parts) <= 2]
         return [folder / place for place in sorted(chosen, key=lambda p: ("flow" in p.parent.name, p))]
 

@@ -13,6 +13,8 @@ from melgpt.gpt.vae import GPTVAE
 from melgpt.losses.kl import kl_per_dimension
 
 BATCH = 16
+ROWS = 256
+"""Rows of the table of all pairs that are held at a time."""
 ACTIVE = 0.01
 """Variance of a unit's mean over a set from which on it counts as active."""
 
@@ -31,8 +33,12 @@ def mutual_information(mean: Tensor, log_variance: Tensor, z: Tensor) -> float:
     """
     clips, width = mean.shape
     entropy = 0.5 * (width * math.log(2 * math.pi) + (1 + log_variance).sum(1)).mean()
-    # One row at a time: all pairs at once would take N * N * C numbers.
-    mixture = torch.stack([log_density(row, mean, log_variance).logsumexp(0) for row in z]) - math.log(clips)
+    # All pairs as products of matrices: log N(z; m, v) = -(z²/v - 2 z m/v + m²/v + …) / 2.
+    precision, mean, z = (-log_variance.double()).exp(), mean.double(), z.double()
+    constant = (mean.square() * precision + log_variance).sum(1) + width * math.log(2 * math.pi)
+    weighted = mean * precision
+    pairs = (part.square() @ precision.T - 2 * part @ weighted.T + constant for part in z.split(ROWS))
+    mixture = torch.cat([(-0.5 * rows).logsumexp(1) for rows in pairs]) - math.log(clips)
     return float(-entropy - mixture.mean())
 
 

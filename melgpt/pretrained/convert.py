@@ -35,7 +35,13 @@ def convert_state(
         kind = recognise(state, where)
     if kind not in KINDS:
         raise UserError(f"unknown kind '{kind}'{closest(kind, list(KINDS))}")
-    return KINDS[kind].build(state, asked or Asked())
+    try:
+        return KINDS[kind].build(state, asked or Asked())
+    except UserError:
+        raise
+    except (KeyError, IndexError, ValueError, RuntimeError, StopIteration, AttributeError) as error:
+        what = " ".join(str(error).split())[:200]
+        raise UserError(f"{where} is not a whole {kind} of the originals: {what}") from None
 
 
 def _melgan_folder(folder: Path, asked: Asked | None) -> Imported:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from melgpt.data.fetch import VAS_CLASSES
 from melgpt.errors import UserError
 from melgpt.pretrained import band_statistics
 from melgpt.pretrained.band_statistics import BandStatistics
@@ -15,7 +16,6 @@ from melgpt.types import MelScale
 State = dict[str, Tensor]
 HEADS = {(24, 1024): 16, (36, 1280): 20, (40, 1472): 23}
 """Attention heads of the originals' published sizes, by layers and width; no file tells them."""
-VAS_LABELS = ("baby", "cough", "dog", "drum", "fireworks", "gun", "hammer", "sneeze")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Asked:
 
     def labels_of(self, classes: int) -> Sequence[str] | None:
         """The class names, as far as they are known."""
-        return self.labels or (VAS_LABELS if classes == len(VAS_LABELS) else None)
+        return self.labels or (VAS_CLASSES if classes == len(VAS_CLASSES) else None)
 
     def band_statistics(self, bands: int) -> BandStatistics:
         """The mel statistics. Raises UserError where they were not given."""

@@ -38,11 +38,6 @@ class Configs:
     prior: PriorConfig
 
 
-def is_net2net(state: dict[str, Tensor]) -> bool:
-    """Whether a state dict of the originals holds codec, order and GPT together."""
-    return _FORWARD in state
-
-
 def from_original(state: dict[str, Tensor]) -> Weights:
     """State dicts of `Codec` and `Prior`. Raises UserError for a key or an order that this version lacks."""
     grid_size(state)

@@ -209,10 +209,13 @@ class Run:
         )
         return train, valid
 
-    def _prior_config(self, codec: Codec, store: Store) -> Any:
+    def _columns(self, codec: Codec, store: Store) -> int:
+        """Most columns of a grid: those of the longest clip."""
         longest = frame_count(round(self.recipe.data.clip_seconds * store.scale.rate), store.scale)
-        frames = min(longest, int(np.max(store.frames)))
-        columns, conditioning = codec.config.columns(frames), self.recipe.prior.conditioning
+        return codec.config.columns(min(longest, int(np.max(store.frames))))
+
+    def _prior_config(self, codec: Codec, store: Store) -> Any:
+        columns, conditioning = self._columns(codec, store), self.recipe.prior.conditioning
         if (features := self._features(store)) is not None:
             seconds = columns * codec.config.network.token_size[1] / store.scale.frames_per_second
             conditioning = conditioning.changed(depth=features.depth, span=round(seconds * features.rate))

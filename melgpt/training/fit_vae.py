@@ -18,6 +18,7 @@ from melgpt.gpt.order import fill_up, unflatten
 from melgpt.gpt.vae import GPTVAE, GPTVAEConfig
 from melgpt.losses.kl import Annealing
 from melgpt.progress import say
+from melgpt.runtime import choose_device
 from melgpt.training.data import EpochData
 from melgpt.training.fit import Run, digest
 from melgpt.training.sequences import AllSequences, Sequences, collate_whole
@@ -56,7 +57,8 @@ class VAERun(Run):
         if settings.autoencoder_steps:
             vae.encoder.load_state_dict(self._autoencoder(sounds, made_from, clips).encoder.state_dict())
         self._train_stage(vae, sounds, settings, Stage("vae", self.folder / "training/vae", made_from), clips)
-        figures = vae_measures(vae.eval(), sounds.heard())
+        figures = vae_measures(vae.eval().to(choose_device(self.recipe.runtime.device)), sounds.heard())
+        vae.cpu()
         if not figures["active_units"]:
             say(
                 "vae: z says nothing about its sound (posterior collapse): let the KL cost less, with a "
@@ -108,8 +110,9 @@ class VAERun(Run):
         stage.load(task, BEST if judged else LAST)
 
     def _vae_config(self, codec: Codec, store: Store) -> GPTVAEConfig:
-        sizes = self._prior_config(codec, store)
-        return self.recipe.vae.changed(codebook=sizes.codebook, rows=sizes.rows, columns=sizes.columns)
+        return self.recipe.vae.changed(
+            codebook=codec.codebook_size, rows=codec.config.rows, columns=self._columns(codec, store)
+        )
 
 
 class _Sounds:

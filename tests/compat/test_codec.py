@@ -138,3 +138,31 @@ def test_noise_and_restarts_train(capsys: pytest.CaptureFixture) -> None:
     recipe = micro_recipe("codec.quantizer.noise_sigma=1", "codec.quantizer.restart=true")
     work(codec_args("--train", "1", "--eval", "1", "--epochs", "1"), recipe)
     assert "val/total_loss" in capsys.readouterr().out
+
+
+def test_the_vocoder_is_no_part_of_what_is_trained() -> None:
+    state = torch.load(LAST, weights_only=True)["state_dict"]
+    assert {key.split(".")[0] for key in state} == {"codec", "discriminator"}
+
+
+def test_before_its_start_the_discriminator_counts_nothing_in_validation_either() -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    words = ["--train", "1", "--epochs", "1", "--disc_start", "1000", "--experiment", "late"]
+    work(codec_args(*words), micro_recipe())
+    board = EventAccumulator("lightning_logs/late/TensorBoardLoggs/version_0")
+    board.Reload()
+    for name in ("val/disc_factor", "val/disc_loss"):
+        assert [event.value for event in board.Scalars(name)] == [0.0]
+
+
+def test_a_codec_of_a_run_that_goes_on_has_its_own_sizes(tmp_path: Path) -> None:
+    """codec.safetensors appears at the end of a run: until then the checkpoint tells the codebook."""
+    from melgpt.compat.codes import open_codec
+
+    (tmp_path / "last.ckpt").write_bytes(LAST.read_bytes())
+    other = micro_recipe("codec.quantizer.codes=99").codec
+    own = load(LAST.parent).codec.codebook_size
+    assert open_codec(str(tmp_path / "last.ckpt"), other).codebook_size == own != 99
+    with pytest.raises(UserError, match="do not fit"):
+        open_codec(str(tmp_path / "last.ckpt"), micro_recipe("codec.network.channels=16").codec)

@@ -1,6 +1,7 @@
 """The originals' flags: names, types and defaults as they document them, and no torch for --help."""
 
 import argparse
+import errno
 import os
 import subprocess
 import sys
@@ -97,3 +98,19 @@ def test_help_needs_no_torch(script: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "--experiment" in done.stdout
+
+
+@pytest.mark.parametrize("flag", ["--batch_size", "--epochs", "--num_embeddings", "--workers"])
+def test_numbers_that_cannot_be_are_refused_at_once(flag: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        codec_flags().parse_args(["--dataset", "a", "--experiment", "b", flag, "0"])
+    assert stopped.value.code == 2
+    assert "from 1 on" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture) -> None:
+    def full(args: argparse.Namespace) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "x")
+
+    assert run(codec_flags(), full, ["--dataset", "a", "--experiment", "b", "--train", "1"]) == 2
+    assert "the disk is full" in capsys.readouterr().err

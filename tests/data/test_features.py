@@ -148,3 +148,17 @@ def test_numbers_too_large_for_float16_are_refused(data: Path, videos: Path) -> 
     with pytest.raises(UserError, match="store them as float32"):
         attach_features(data, in_folder(videos))
     assert len(attach_features(data, in_folder(videos), dtype="float32"))
+
+
+def test_mels_of_the_originals_find_the_features_of_their_video(tmp_path: Path) -> None:
+    """A mel's name has a word more than its video's, and `features` is a folder above every class."""
+    root = tmp_path / "vas"
+    for label in ("dog", "drum"):
+        folder = root / "features" / label / "feature_rgb_bninception_dim1024_21.5fps"
+        folder.mkdir(parents=True)
+        np.save(folder / "video_00001.npy", np.zeros((4, 3), np.float32))
+    path = "features/dog/melspec_10s_22050hz/video_00001_mel.npy"
+    clip = Clip("x", path, "dog", 0.0, 10.0, "train")
+    wanted = root / "features/dog/feature_rgb_bninception_dim1024_21.5fps/video_00001.npy"
+    assert in_folder(root / "features")(clip) == [wanted]
+    assert in_folder(root)(clip) == [wanted]

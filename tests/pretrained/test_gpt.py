@@ -116,7 +116,6 @@ def test_a_wider_kernel_and_a_grid_that_does_not_fit_are_refused() -> None:
 
 
 def test_the_tables_of_the_order_tell_the_grid() -> None:
-    assert net2net.is_net2net(order())
     assert net2net.grid_size(order()) == (ROWS, COLUMNS)
 
 
