@@ -52,7 +52,7 @@ def _row(name: str, gpt: GPT, batch: int, machine: Machine, quick: bool) -> Row:
     ways: dict[str, Way] = {"ours": ours}
     if (other := _transformers(gpt, batch)) is not None:
         ways["alternative"] = other
-    times = in_turns(ways, 1 if quick else 3)
+    times = in_turns(ways, 1 if quick or gpt.config.layers > 8 else 3)
     weights = sum(p.numel() * p.element_size() for p in gpt.parameters()) - gpt.tokens.weight.nbytes
     flop = 2 * batch * sum(p.numel() for p in gpt.blocks.parameters())
     each = max(weights / machine.read, flop / machine.best_matrix)

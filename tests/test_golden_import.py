@@ -249,3 +249,44 @@ def test_files_that_lack_or_bend_a_weight_are_told(golden: Path, name: str) -> N
         for broken in ({k: t for k, t in state.items() if k != key}, {**state, key: torch.zeros(3)}):
             with pytest.raises(UserError):
                 convert_state(broken, asked=Asked(heads=4))
+
+
+def test_a_refused_import_leaves_the_folder_as_it_was(golden: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    content = _content(golden, "lit_mingpt_class.pt")
+    torch.save(content["checkpoint_codec_plain_state_dict"], tmp_path / "codec.pt")
+    _imports(tmp_path / "codec.pt", model)
+    heads = ("--heads", content["config"]["gpt"]["n_head"])
+    _imports(_write(golden, "lit_mingpt_class.pt", tmp_path), model, *heads)
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    other = tmp_path / "other"
+    other.mkdir()
+    for name, options, words in (
+        ("litvqvae_eval.pt", (), "a prior of another codec"),
+        ("specvqgan_net2net_class.pt", ("--heads", 4), "not trained together"),
+        ("melgan_generator.pt", ("--mel", "hifigan"), "different mel scales"),
+        ("lit_mingpt_class.pt", (*heads, "--labels", "a,a,b,c,d"), "a name of its own"),
+        ("lit_mingpt_class.pt", ("--heads", 0), "from 1 on"),
+        ("lit_mingpt_class.pt", ("--rows", 0), "from 1 on"),
+    ):
+        refused = melgpt("import", _write(golden, name, other), model, *options)
+        assert refused.returncode == 2, (name, refused.stderr)
+        assert words in refused.stderr
+        assert {path.name: path.read_bytes() for path in model.iterdir()} == before
+
+
+def test_weights_that_are_no_numbers_are_refused(golden: Path) -> None:
+    from melgpt.pretrained import convert_state
+
+    state = dict(_content(golden, "litvqvae_eval.pt")["checkpoint"]["state_dict"])
+    state["_vq_vae._embedding.weight"] = torch.full_like(state["_vq_vae._embedding.weight"], torch.nan)
+    with pytest.raises(UserError, match="not finite"):
+        convert_state(state)
+
+
+def test_a_transformer_given_as_a_codec_is_named(golden: Path, tmp_path: Path) -> None:
+    from melgpt.pretrained import convert
+
+    source = _write(golden, "lit_mingpt_class.pt", tmp_path)
+    with pytest.raises(UserError, match="not a whole codec|not a codec"):
+        convert(source, "codec")

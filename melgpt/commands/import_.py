@@ -13,13 +13,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="SRC", help="checkpoint file, or MelGAN's folder")
     parser.add_argument("out", type=Path, metavar="OUT", help="model folder to write into")
     parser.add_argument("--kind", default="auto", help="what it is, where its keys shall not tell (auto)")
-    parser.add_argument("--heads", type=int, help="attention heads, for other sizes than the published ones")
+    parser.add_argument(
+        "--heads", type=positive, help="attention heads, for other sizes than the published ones"
+    )
     parser.add_argument(
         "--labels", help="class names in the order of their numbers: a,b,c or a file of lines"
     )
-    parser.add_argument("--rows", type=int, default=5, help="rows of the code grid (5)")
+    parser.add_argument("--rows", type=positive, default=5, help="rows of the code grid (5)")
     parser.add_argument(
-        "--columns", type=int, default=53, help="columns of the code grid, for a GPT of videos (53)"
+        "--columns", type=positive, default=53, help="columns of the code grid, for a GPT of videos (53)"
     )
     parser.add_argument("--statistics", type=Path, help="mel statistics that a classifier normalises with")
     parser.add_argument("--mel", default="specvqgan", help="mel scale: specvqgan, hifigan, wide (specvqgan)")
@@ -54,45 +56,92 @@ def run(args: argparse.Namespace) -> int:
 def write_parts(parts: dict[str, Any], out: Path) -> list[Path]:
     """Each part into its file of a model folder; a codec alone gets the vocoder that needs no weights.
 
-    Raises UserError for a prior that does not fit the folder's codec.
+    Nothing is written where they do not fit each other or what the folder holds: UserError.
     """
     from melgpt import checkpoint, registry
 
-    written = []
-    if "codec" in parts and "vocoder" not in parts and not (out / "vocoder.safetensors").exists():
+    kept = {
+        f: checkpoint.load(out / f"{f}.safetensors", f)
+        for f in _LINKED
+        if (out / f"{f}.safetensors").exists()
+    }
+    if "codec" in parts and "vocoder" not in {**kept, **parts}:
         config = {"kind": "griffin_lim", "mel": parts["codec"].scale.plain()}
         parts = {**parts, "vocoder": registry.build("vocoder", registry.configure("vocoder", config))}
+    _check_fit(parts, kept, out)
+    mark = checkpoint.fingerprint({**kept, **parts}["codec"]) if "codec" in {**kept, **parts} else ""
+    written = []
     for family in sorted(parts, key=lambda family: family != "codec"):
-        path, parents = out / f"{family}.safetensors", {}
-        if family in ("prior", "vae"):
-            parents = {"codec": _codec_for(parts[family], out)}
-        checkpoint.save(parts[family], path, parents=parents)
+        path = out / f"{family}.safetensors"
+        checkpoint.save(parts[family], path, parents={"codec": mark} if family in _WRITERS else {})
         written.append(path)
     return written
 
 
-def _codec_for(prior: Any, out: Path) -> str:
-    """Fingerprint of the folder's codec, once it is known to fit."""
+_WRITERS = ("prior", "vae")
+"""Parts that write the codes of one codec."""
+_LINKED = ("codec", "vocoder", *_WRITERS)
+
+
+def _check_fit(parts: dict[str, Any], kept: dict[str, Any], out: Path) -> None:
+    """Raises UserError where new parts do not fit each other, or the folder's."""
     from melgpt import checkpoint
     from melgpt.errors import UserError
 
-    if not (out / "codec.safetensors").is_file():
+    folder = {**kept, **parts}
+    codec = folder.get("codec")
+    writers = [family for family in _WRITERS if family in parts]
+    if writers and codec is None:
         raise UserError(
-            f"{out} has no codec.safetensors: import the codec that this transformer was trained on first"
+            f"{out} has no codec.safetensors: import the codec that this transformer writes for first"
         )
-    codec = checkpoint.load(out / "codec.safetensors", "codec")
-    theirs, ours = (prior.config.codebook, prior.config.rows), (codec.codebook_size, codec.config.rows)
-    if theirs != ours:
+    for family in writers:
+        theirs, ours = (folder[family].config.codebook, folder[family].config.rows), _grid(codec)
+        if theirs != ours:
+            raise UserError(
+                f"the transformer writes {theirs[1]} rows of {theirs[0]} codes, the codec reads "
+                f"{ours[1]} rows of {ours[0]}: they were not trained together"
+            )
+    left = [family for family in _WRITERS if family in kept and family not in parts]
+    if left and "codec" in parts and checkpoint.fingerprint(parts["codec"]) != _mark(kept):
+        raise UserError(f"{out} holds a {left[0]} of another codec: import this one into a folder of its own")
+    if codec is not None and "vocoder" in folder and codec.scale != folder["vocoder"].scale:
         raise UserError(
-            f"the transformer writes {theirs[1]} rows of {theirs[0]} codes, the codec in {out} reads "
-            f"{ours[1]} rows of {ours[0]}: they were not trained together"
+            f"codec and vocoder have different mel scales: {codec.scale!r} and {folder['vocoder'].scale!r}: "
+            "give --mel as it was in training, or another folder"
         )
-    return str(checkpoint.describe(out / "codec.safetensors").fingerprint)
+
+
+def _mark(kept: dict[str, Any]) -> str | None:
+    from melgpt import checkpoint
+
+    return checkpoint.fingerprint(kept["codec"]) if "codec" in kept else None
+
+
+def _grid(codec: Any) -> tuple[int, int]:
+    return codec.codebook_size, codec.config.rows
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on was expected, not '{text}'")
+    return int(text)
 
 
 def _labels(given: str | None) -> list[str] | None:
+    """The class names. Raises UserError for an empty name and for one that is given twice."""
+    from melgpt.errors import UserError
+
     if given is None:
         return None
-    if "," not in given and Path(given).is_file():
-        return [line.strip() for line in Path(given).read_text(encoding="utf-8").splitlines() if line.strip()]
-    return [label.strip() for label in given.split(",")]
+    names = given.split(",")
+    if len(names) == 1 and Path(given).is_file():
+        try:
+            names = Path(given).read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise UserError(f"--labels {given}: the file is not UTF-8 text") from None
+    labels = [name.strip() for name in names]
+    if "" in labels or len(set(labels)) < len(labels):
+        raise UserError("--labels: each class needs a name of its own")
+    return labels

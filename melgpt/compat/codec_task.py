@@ -60,6 +60,12 @@ class SeedCodecTask(lightning.LightningModule):
         parts = (self.codec, self.discriminator)
         return [torch.optim.Adam(part.parameters(), lr=rate, betas=(0.5, 0.9), fused=True) for part in parts]
 
+    def on_train_start(self) -> None:
+        # A checkpoint brings the rate that it was trained with; the flag is what the user asks for.
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.losses.learning_rate
+
     def batches_done(self) -> int:
         """Batches since the start, over all epochs."""
         return self.trainer.fit_loop.epoch_loop.total_batch_idx

@@ -127,8 +127,8 @@ def corpus_codes(codec: Codec, store: Store, split: str) -> np.ndarray[Any, Any]
     """Tokens [clips, S] int32 of a split, time-major; from the file of an earlier run where it fits."""
     mark = hashlib.sha256(f"{checkpoint.fingerprint(codec)} {store.fingerprint}".encode()).hexdigest()[:12]
     file = store.folder.with_name(f"{store.folder.name}.codes") / mark / f"{split}.npy"
-    if file.is_file():
-        return np.load(file, mmap_mode="r")
+    if (kept := _kept(file)) is not None:
+        return kept
     device = choose_device()
     codec = codec.to(device).eval()
     mels = SeedMels(store, split)
@@ -145,6 +145,14 @@ def corpus_codes(codec: Codec, store: Store, split: str) -> np.ndarray[Any, Any]
     codec.to("cpu")
     say(f"codes of {split}: {file}")
     return np.load(file, mmap_mode="r")
+
+
+def _kept(file: Path) -> np.ndarray[Any, Any] | None:
+    """The codes in a file, if it is there and whole."""
+    try:
+        return np.load(file, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
 
 
 class SeedCodes(Dataset[tuple[Tensor, Tensor]]):

@@ -16,6 +16,7 @@ from melgpt.progress import say
 from melgpt.training.recipe import Recipe
 
 DATA = Path("data")
+FETCHED = ("vas", "vggsound")
 
 
 def seed_recipe(dataset: str, changes: list[str]) -> Recipe:
@@ -30,11 +31,12 @@ def seed_recipe(dataset: str, changes: list[str]) -> Recipe:
 def open_corpus(dataset: str, recipe: Recipe, workers: int) -> Store:
     """Prepare data/DATASET (or the folder of that path) where that was not done yet, and open it."""
     source = (DATA / dataset if (DATA / dataset).is_dir() else Path(dataset)).absolute()
-    if not source.is_dir():
+    if not source.is_dir() or not dataset.strip("./\\ "):
+        fetched = f", or download: bash data/download_{dataset}_features.sh" if dataset in FETCHED else ""
+        home = DATA / dataset
         raise UserError(
-            f"--dataset {dataset}: there is no folder {DATA / dataset}; put mels at "
-            f"{DATA / dataset}/features/CLASS/melspec_10s_22050hz/, sounds into {DATA / dataset}/CLASS/, or "
-            f"download: cd data && bash ./download_{dataset}_features.sh"
+            f"--dataset '{dataset}': there is no folder {home}; put mels at "
+            f"{home}/features/CLASS/melspec_10s_22050hz/, or sounds into {home}/CLASS/{fetched}"
         )
     out = source.with_name(f"{source.name}.prepared")
     for line in prepare(source, out, recipe.data, recipe.mel, workers=max(1, workers)).report():
@@ -42,7 +44,11 @@ def open_corpus(dataset: str, recipe: Recipe, workers: int) -> Store:
     store = Store.open(out)
     for split in ("train", "valid"):
         if not len(store.rows(split)):
-            raise UserError(f"{source} has no {split} clips: a class needs at least two")
+            raise UserError(
+                f"{source} has no {split} clips. The split comes from {dataset}_train.txt and "
+                f"{dataset}_valid.txt beside it (lines CLASS/NAME) where they are, for VAS else from the "
+                "published ranges of numbers, elsewhere from the sounds themselves, two a class at least"
+            )
     return store
 
 

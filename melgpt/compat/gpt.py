@@ -78,7 +78,8 @@ def write_model(folder: Path, listen: Listener, parts: dict[str, Any]) -> None:
     checkpoint.save(listen.vocoder, folder / "vocoder.safetensors")
     for family, part in parts.items():
         checkpoint.save(part, folder / f"{family}.safetensors", parents={"codec": mark})
-    say(f"a model folder, too: melgpt generate {folder} -n 4 --out new/")
+    source = "" if "prior" in parts else " --from vae"
+    say(f"a model folder, too: melgpt generate {folder}{source} -n 4 --out new/")
 
 
 def _start(path: Path, task: SeedPriorTask) -> Path | None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from melgpt.compat.codec_task import SeedCodecTask
 from melgpt.errors import UserError
 from melgpt.pretrained import codec as codecs
+from melgpt.pretrained.kinds import recognise
 from melgpt.pretrained.reading import read_content, state_of
 from melgpt.progress import say
 
@@ -64,6 +65,8 @@ def start_codec(path: Path, task: SeedCodecTask) -> Start:
     if any(key.startswith("codec.") for key in state):
         _fill(task, state, path)
         return Start(path)
+    if recognise(state, str(path)) != "codec":
+        raise UserError(f"--resume {path}: it holds a {recognise(state)}, train.py goes on with a codec")
     converted = {f"codec.{name}": tensor for name, tensor in codecs.from_original(state).items()}
     judge = codecs.discriminator_from_original(state)
     if not judge:

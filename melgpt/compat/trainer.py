@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from melgpt.compat.folders import LAST, Experiment
+from melgpt.errors import UserError
 from melgpt.progress import say
 from melgpt.runtime import choose_device, lightning_precision
 from melgpt.training.callbacks import ShowProgress, StepSeed
@@ -62,15 +64,25 @@ def fit(
         f"{experiment.name}: checkpoints in {experiment.checkpoints}, TensorBoard files in {experiment.board}"
     )
     if resume is not None:
-        say(f"{experiment.name}: going on from {resume}")
+        done = int(torch.load(resume, map_location="cpu", weights_only=True)["epoch"]) + 1
+        if done >= epochs:
+            raise UserError(f"{resume} has {done} epochs behind it: --epochs {epochs} leaves none to train")
+        say(f"{experiment.name}: going on from {resume}, {done} of {epochs} epochs are done")
     try:
         with warnings.catch_warnings(), quiet_disk_errors():
             warnings.simplefilter("ignore")
             trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
     except SystemExit:
-        raise KeyboardInterrupt from None
+        raise KeyboardInterrupt(_stopped(experiment)) from None
     if trainer.interrupted:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(_stopped(experiment))
+
+
+def _stopped(experiment: Experiment) -> str:
+    last = experiment.checkpoints / LAST
+    if last.is_file():
+        return f"stopped; the last whole epoch is kept: go on with --resume {last}"
+    return "stopped before the end of the first epoch: there is no checkpoint yet"
 
 
 def validate(

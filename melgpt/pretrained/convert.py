@@ -39,7 +39,15 @@ def convert_state(
         return KINDS[kind].build(state, asked or Asked())
     except UserError:
         raise
-    except (KeyError, IndexError, ValueError, RuntimeError, StopIteration, AttributeError) as error:
+    except (
+        KeyError,
+        IndexError,
+        ValueError,
+        RuntimeError,
+        StopIteration,
+        AttributeError,
+        TypeError,
+    ) as error:
         what = " ".join(str(error).split())[:200]
         raise UserError(f"{where} is not a whole {kind} of the originals: {what}") from None
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from melgpt.data.fetch import VAS_CLASSES
@@ -37,7 +38,7 @@ class Asked:
 
     def heads_of(self, layers: int, width: int) -> int:
         """The attention heads. Raises UserError where nothing tells them."""
-        heads = self.heads or HEADS.get((layers, width))
+        heads = HEADS.get((layers, width)) if self.heads is None else self.heads
         if heads is None:
             raise UserError(
                 f"a transformer of {layers} layers and width {width} is none of the published sizes, and no "
@@ -76,7 +77,12 @@ class Imported:
 
 
 def filled(part: nn.Module, state: State) -> Any:
-    """A part with every weight of it set. Raises UserError where one is missing or does not fit."""
+    """A part with all its weights set. Raises UserError where one is missing, no number, or does not fit."""
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise UserError(
+                f"the weights '{name}' are not finite numbers: the training that made them failed"
+            )
     try:
         part.load_state_dict(state, strict=True)
     except RuntimeError as error:

@@ -7,6 +7,7 @@ gone; they go through an unpickler that puts inert stand-ins in the place of eve
 import pickle
 import re
 import types
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ def read_content(path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"no such file: {path}")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it refuses anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         pass  # it names classes that the safe loader refuses: once more, with stand-ins
     except Exception as error:
@@ -100,6 +103,8 @@ def state_of(content: Any, where: str) -> dict[str, Tensor]:
             break
     if not isinstance(content, dict) or not content:
         raise UserError(f"{where} holds no weights: a state dict was expected, alone or as 'state_dict'")
+    if not all(isinstance(key, str) for key in content):
+        raise UserError(f"{where} holds no state dict: its keys are no names")
     odd = [key for key, value in content.items() if not isinstance(value, Tensor)]
     if odd:
         raise UserError(f"{where} holds no state dict: '{odd[0]}' is a {type(content[odd[0]]).__name__}")

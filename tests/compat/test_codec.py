@@ -62,6 +62,19 @@ def test_resuming_goes_on_where_it_stopped(capsys: pytest.CaptureFixture) -> Non
     assert after["global_step"] == before["global_step"] * 3 // 2
 
 
+def test_the_rate_of_the_flags_is_the_one_that_counts() -> None:
+    words = ["--train", "1", "--epochs", "3", "--resume", str(LAST), "--learning_rate", "1e-3"]
+    work(codec_args(*words, "--experiment", "quick"), micro_recipe())
+    saved = torch.load("lightning_logs/quick/checkpoints/version_0/last.ckpt", weights_only=True)
+    rates = {group["lr"] for state in saved["optimizer_states"] for group in state["param_groups"]}
+    assert rates == {3e-3}
+
+
+def test_a_run_that_is_over_says_so() -> None:
+    with pytest.raises(UserError, match="2 epochs behind it"):
+        work(codec_args("--train", "1", "--epochs", "2", "--resume", str(LAST)), micro_recipe())
+
+
 def test_the_codes_own_folder_is_found_on_resume() -> None:
     assert find_checkpoint(str(LAST).replace("/try/", "/try-vas/"), "try", "vas") == LAST
     with pytest.raises(UserError, match="there are: .*version_0/last.ckpt"):
@@ -79,7 +92,7 @@ def test_evaluation_prints_the_scalars_of_the_given_weights(capsys: pytest.Captu
 def test_evaluation_after_training_is_of_the_new_weights(capsys: pytest.CaptureFixture) -> None:
     work(codec_args("--eval", "1", "--resume", str(LAST)), micro_recipe())
     old = capsys.readouterr().out
-    words = ["--train", "1", "--eval", "1", "--epochs", "4", "--resume", str(LAST), "--learning_rate", "1e-2"]
+    words = ["--train", "1", "--eval", "1", "--epochs", "3", "--resume", str(LAST), "--learning_rate", "1e-2"]
     work(codec_args(*words), micro_recipe())
     assert capsys.readouterr().out != old
 

@@ -100,12 +100,24 @@ def test_help_needs_no_torch(script: str, tmp_path: Path) -> None:
     assert "--experiment" in done.stdout
 
 
-@pytest.mark.parametrize("flag", ["--batch_size", "--epochs", "--num_embeddings", "--workers"])
-def test_numbers_that_cannot_be_are_refused_at_once(flag: str, capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("flag", "value", "words"),
+    [
+        *((flag, "0", "from 1 on") for flag in ("--batch_size", "--epochs", "--num_embeddings", "--workers")),
+        ("--learning_rate", "nan", "above 0"),
+        ("--learning_rate", "-1", "above 0"),
+        ("--disc_weight", "-1", "from 0 on"),
+        ("--disc_start", "-5", "from 0 on"),
+        ("--train", "2", "invalid choice"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_at_once(
+    flag: str, value: str, words: str, capsys: pytest.CaptureFixture
+) -> None:
     with pytest.raises(SystemExit) as stopped:
-        codec_flags().parse_args(["--dataset", "a", "--experiment", "b", flag, "0"])
+        codec_flags().parse_args(["--dataset", "a", "--experiment", "b", flag, value])
     assert stopped.value.code == 2
-    assert "from 1 on" in capsys.readouterr().err
+    assert words in capsys.readouterr().err
 
 
 def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture) -> None:
