@@ -17,10 +17,9 @@ from melgpt.audio.mel import analyse
 from melgpt.audio.sound import Sound
 from melgpt.codec.codec import Codec
 from melgpt.errors import UserError
-from melgpt.gpt.long import sample_long, strides
 from melgpt.gpt.order import fill_up, flatten, unflatten
 from melgpt.gpt.prior import Prior
-from melgpt.gpt.sampling import Sampling, random_streams, sample
+from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.gpt.steering import Steering, takes_label
 from melgpt.gpt.vae import GPTVAE
 from melgpt.runtime import choose_device
@@ -138,7 +137,7 @@ class SoundModel:
         sounds: list[Sound] = []
         for first in range(0, n, BATCH):
             streams = random_streams(seed, min(BATCH, n - first), first)
-            grids = self._write(steering, columns, options, streams)
+            grids = [grid.cpu() for grid in steering.write(columns, options, streams)]
             for i, (grid, stream) in enumerate(zip(grids, streams, strict=True), first):
                 how = {**asked, "index": i}
                 sounds.append(self._sound(grid, stream, seconds, how, most=most))
@@ -202,36 +201,6 @@ class SoundModel:
                 how = {**how, "source": "vae", "seconds": length, "sampling": options.plain()}
                 sounds.append(self._sound(grid[None], stream, length, how, most=vae.config.columns))
         return sounds
-
-    def _write(
-        self, steering: Steering, columns: int, options: Sampling, streams: Sequence[torch.Generator]
-    ) -> list[torch.Tensor]:
-        """Code grids [1, H, W], one for each stream."""
-        prior, clips = steering.prior, len(streams)
-        rows, nothing = prior.config.rows, prior.conditioning.nothing(clips)
-        if columns > prior.config.columns:
-            tokens: Sequence[torch.Tensor] = sample_long(
-                prior.gpt,
-                lambda column: steering.prefix(clips, column),
-                nothing,
-                plan=strides(columns, prior.config.columns),
-                rows=rows,
-                codes=prior.config.codebook,
-                sampling=options,
-                streams=streams,
-            ).unbind()
-        else:
-            tokens = sample(
-                prior.gpt,
-                steering.prefix(clips),
-                nothing,
-                length=columns * rows,
-                end=prior.end,
-                rows=rows,
-                sampling=options,
-                streams=streams,
-            )
-        return [unflatten(row[None], rows).cpu() for row in tokens]
 
     def _sound(
         self,

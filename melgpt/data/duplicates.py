@@ -29,6 +29,8 @@ SMOOTH = 2
 """Frames and bands that are averaged: less noise of the single frame, fewer bands to correlate."""
 TREND_SECONDS = 0.35
 """Slower changes do not count: the smooth decays of two bangs are alike, their grain is not."""
+REMEMBERED = 512
+"""Clips that stay ready for comparison: 0.3 MB each at 10 s. Alike clips are compared with many others."""
 CHUNK = 1024
 OVERLAP = 0.25
 """Least overlap in time, as a share of the shorter clip."""
@@ -84,7 +86,7 @@ def verified(
     pairs: NDArray[np.int64], mel: Callable[[int], NDArray[np.float16]], scale: MelScale, least: float
 ) -> Iterator[Pair]:
     """Those of the candidate pairs [P, 2] whose similarity is at least `least`; `mel(row)` gives [N, F]."""
-    remembered = lru_cache(maxsize=64)(lambda row: _prepared(mel(row), scale))
+    remembered = lru_cache(maxsize=REMEMBERED)(lambda row: _prepared(mel(row), scale))
     for a, b in pairs.tolist():
         score = _correlate(remembered(a), remembered(b))
         if score >= least:

@@ -1,13 +1,17 @@
-"""A wish for sounds, a class or a video or both, checked and turned into prefixes for a prior."""
+"""A wish for sounds, a class or a video or both, checked, turned into prefixes for a prior, and written."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from melgpt.errors import UserError
+from melgpt.gpt.long import sample_long, strides
+from melgpt.gpt.order import unflatten
 from melgpt.gpt.prior import Prior
+from melgpt.gpt.sampling import Sampling, sample
 
 
 def takes_label(prior: Prior) -> bool:
@@ -57,6 +61,34 @@ class Steering:
         past = column / self.prior.config.columns
         shown = self.prior.conditioning.config.see(self.features, past).to(device)
         return self.prior.prefix(label, shown.expand(clips, -1, -1))
+
+    def write(self, columns: int, options: Sampling, streams: Sequence[torch.Generator]) -> list[Tensor]:
+        """Code grids [1, H, W], one a stream; beyond the prior's own length in a window that slides."""
+        prior, clips = self.prior, len(streams)
+        rows, nothing = prior.config.rows, prior.conditioning.nothing(clips)
+        if columns > prior.config.columns:
+            tokens: Sequence[Tensor] = sample_long(
+                prior.gpt,
+                lambda column: self.prefix(clips, column),
+                nothing,
+                plan=strides(columns, prior.config.columns),
+                rows=rows,
+                codes=prior.config.codebook,
+                sampling=options,
+                streams=streams,
+            ).unbind()
+        else:
+            tokens = sample(
+                prior.gpt,
+                self.prefix(clips),
+                nothing,
+                length=columns * rows,
+                end=prior.end,
+                rows=rows,
+                sampling=options,
+                streams=streams,
+            )
+        return [unflatten(row[None], rows) for row in tokens]
 
 
 def _checked(features: Tensor, depth: int) -> Tensor:
