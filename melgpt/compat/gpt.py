@@ -1,6 +1,7 @@
 """`python GPT_train.py …`: the class-conditional GPT, with the originals' flags, folders and scalars."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,39 @@ EPOCHS, BATCH, RATE = 300, 8, 1e-6
 
 def work(args: argparse.Namespace, recipe: Recipe | None = None, epochs: int = EPOCHS) -> None:
     """Train, evaluate, test, as the flags say. recipe, epochs: other than the originals'."""
+    begun = begin(args, recipe)
+    torch.manual_seed(SEED)
+    coded = begun.coded
+    prior = Prior(begun.recipe.prior.changed(labels=coded.store.labels, **coded.shape))
+    task = SeedPriorTask(prior, RATE, begun.listen, args.logging_frequency)
+    resume = _start(begun.resume, task) if begun.resume is not None else None
+    carry_out(
+        args,
+        begun,
+        task,
+        {"prior": prior},
+        epochs=epochs,
+        batch=BATCH,
+        monitor="val/loss_epoch",
+        resume=resume,
+    )
+    if args.test:
+        _test(begun.experiment.checkpoints)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What both transformers' commands need before they know their network."""
+
+    recipe: Recipe
+    resume: Path | None
+    coded: Coded
+    listen: Listener | None
+    experiment: Experiment
+
+
+def begin(args: argparse.Namespace, recipe: Recipe | None) -> Begun:
+    """Open the corpus, its codec and vocoder. Raises UserError for flags that do not go together."""
     recipe = recipe or seed_recipe(args.dataset, [])
     resume = find_checkpoint(args.resume, args.experiment, args.dataset) if args.resume else None
     if resume is None and not args.train:
@@ -36,32 +70,39 @@ def work(args: argparse.Namespace, recipe: Recipe | None = None, epochs: int = E
     listen = open_listener(coded, args.vocoder)
     if listen is None and args.test:
         raise UserError("--test makes sounds: give --reconstruct_spec the codec")
-    experiment = Experiment.new(args.experiment, args.dataset)
-    torch.manual_seed(SEED)
-    prior = Prior(recipe.prior.changed(labels=coded.store.labels, **coded.shape))
-    task = SeedPriorTask(prior, RATE, listen, args.logging_frequency)
-    data = coded.data(BATCH)
-    resume = _start(resume, task) if resume is not None else None
+    return Begun(recipe, resume, coded, listen, Experiment.new(args.experiment, args.dataset))
+
+
+def carry_out(
+    args: argparse.Namespace,
+    begun: Begun,
+    task: Any,
+    parts: dict[str, Any],
+    *,
+    epochs: int,
+    batch: int,
+    monitor: str,
+    resume: Path | None,
+) -> None:
+    """Train, write the model folder and evaluate, as the flags say."""
+    data = begun.coded.data(batch)
     if args.train:
         fit(
             task,
             data,
-            experiment,
-            recipe,
+            begun.experiment,
+            begun.recipe,
             epochs=epochs,
-            steps=coded.steps(BATCH),
-            monitor="val/loss_epoch",
+            steps=begun.coded.steps(batch),
+            monitor=monitor,
             resume=resume,
             callbacks=[LearningRateMonitor(logging_interval="step")],
         )
-    folder = experiment.checkpoints
-    if listen is not None and (args.train or args.test):
-        write_model(folder, listen, {"prior": task.prior.eval().cpu()})
+    if begun.listen is not None and (args.train or args.test):
+        write_model(begun.experiment.checkpoints, begun.listen, {f: p.eval().cpu() for f, p in parts.items()})
     if args.eval:
-        for name, value in sorted(validate(task, data, recipe, experiment).items()):
+        for name, value in sorted(validate(task, data, begun.recipe, begun.experiment).items()):
             print(f"{name:24} {value:.6g}")
-    if args.test:
-        _test(folder)
 
 
 def open_listener(coded: Coded, vocoder: str | None) -> Listener | None:

@@ -4,14 +4,10 @@ import argparse
 from pathlib import Path
 
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor
 from torch import Tensor
 
-from melgpt.compat.codes import open_coded
-from melgpt.compat.corpus import seed_recipe
-from melgpt.compat.folders import Experiment, find_checkpoint
-from melgpt.compat.gpt import open_listener, write_model
-from melgpt.compat.trainer import SEED, fit, validate
+from melgpt.compat.gpt import begin, carry_out
+from melgpt.compat.trainer import SEED
 from melgpt.compat.vae_task import SeedKL, SeedVAETask
 from melgpt.errors import UserError
 from melgpt.gpt.vae import GPTVAE
@@ -29,17 +25,10 @@ def work(args: argparse.Namespace, recipe: Recipe | None = None, epochs: int = E
     """Train, evaluate, test, as the flags say. recipe, epochs: other than the originals'."""
     if (args.gpus or 1) > 1 or args.num_nodes > 1:
         raise UserError("--gpus and --num_nodes: training runs on one device; leave them out or give 1")
-    recipe = recipe or seed_recipe(args.dataset, [])
-    resume = find_checkpoint(args.resume, args.experiment, args.dataset) if args.resume else None
-    if resume is None and not args.train:
-        raise UserError("--eval and --test need weights: give --resume a checkpoint, or --train 1")
-    coded = open_coded(args.reconstruct_spec, args.dataset, recipe, args.workers)
-    listen = open_listener(coded, args.vocoder)
-    if listen is None and args.test:
-        raise UserError("--test makes sounds: give --reconstruct_spec the codec")
-    experiment = Experiment.new(args.experiment, args.dataset)
+    begun = begin(args, recipe)
     torch.manual_seed(SEED)
-    vae = GPTVAE(recipe.vae.changed(**coded.shape))
+    coded = begun.coded
+    vae = GPTVAE(begun.recipe.vae.changed(**coded.shape))
     annealing = Annealing.over(
         args.warm_up, start=args.kl_start, clips=len(coded.codes["train"]), batch=BATCH
     )
@@ -47,35 +36,18 @@ def work(args: argparse.Namespace, recipe: Recipe | None = None, epochs: int = E
         vae,
         RATE,
         SeedKL(args.beta, annealing, args.fb, args.target_kl),
-        listen,
+        begun.listen,
         every=args.logging_frequency,
         interpolate=bool(args.test_interpolation),
     )
-    data = coded.data(BATCH)
-    if resume is not None:
-        resume = _start(resume, task)
+    resume = None
+    if begun.resume is not None:
+        resume = _start(begun.resume, task)
     elif args.load_path is not None:
         _take_encoder(Path(args.load_path), vae)
-    if args.train:
-        fit(
-            task,
-            data,
-            experiment,
-            recipe,
-            epochs=epochs,
-            steps=coded.steps(BATCH),
-            monitor="val/loss",
-            resume=resume,
-            callbacks=[LearningRateMonitor(logging_interval="step")],
-        )
-    folder = experiment.checkpoints
-    if listen is not None and (args.train or args.test):
-        write_model(folder, listen, {"vae": vae.eval().cpu()})
-    if args.eval:
-        for name, value in sorted(validate(task, data, recipe, experiment).items()):
-            print(f"{name:24} {value:.6g}")
+    carry_out(args, begun, task, {"vae": vae}, epochs=epochs, batch=BATCH, monitor="val/loss", resume=resume)
     if args.test:
-        _test(folder)
+        _test(begun.experiment.checkpoints)
 
 
 def _weights(path: Path) -> tuple[dict[str, Tensor], bool]:

@@ -36,9 +36,10 @@ class SplitLists:
 
 def places_of_tables(folder: Path) -> list[Path]:
     """Where lists and tables of a corpus may lie: in it, or up to two folders above it."""
-    # Of a link, above both its ends.
-    ways = ((way, *way.parents)[:3] for way in (folder.absolute(), folder.resolve()))
-    return list(dict.fromkeys(place for level in zip(*ways, strict=False) for place in level))
+    # Of a link, above both its ends; near the root one of them may have fewer levels.
+    ways = [(way, *way.parents)[:3] for way in (folder.absolute(), folder.resolve())]
+    levels = range(min(map(len, ways)))
+    return list(dict.fromkeys(way[level] for level in levels for way in ways))
 
 
 def read_lists(folder: Path, corpus: str) -> SplitLists:

@@ -119,9 +119,11 @@ def formants(wave: Wave, peaks: Sequence[tuple[float, float, float]]) -> Wave:
 def mouth(wave: Wave, shut: Sequence[float], open_: Sequence[float], opening: Wave) -> Wave:
     """Formants that glide between two sets of frequencies in Hz as `opening` [T] goes from 0 to 1."""
     gains = (1.0, 0.7, 0.45, 0.25)
-    # strict=False: a mouth may have fewer formants than there are gains.
+    # A mouth may have fewer formants than there are gains.
     ends = [
-        formants(wave, [(hz, 60 + 0.06 * hz, gain) for hz, gain in zip(hertz, gains, strict=False)])
+        formants(
+            wave, [(hz, 60 + 0.06 * hz, gain) for hz, gain in zip(hertz, gains[: len(hertz)], strict=True)]
+        )
         for hertz in (shut, open_)
     ]
     return (1 - opening) * ends[0] + opening * ends[1]

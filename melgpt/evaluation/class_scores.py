@@ -3,6 +3,8 @@
 Logits are rows [N, classes]. The defaults of the options are the originals'.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
@@ -26,7 +28,7 @@ def inception_score(logits: ArrayLike, *, splits: int = 10, seed: int | None = 2
     if seed is not None:
         rows = rows[np.random.RandomState(seed).permutation(len(rows))]
     edges = [len(rows) * i // splits for i in range(splits + 1)]
-    scores = [_clarity(rows[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    scores = [_clarity(rows[start:end]) for start, end in pairwise(edges)]
     return Spread(float(np.mean(scores)), float(np.std(scores)))
 
 

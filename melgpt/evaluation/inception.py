@@ -43,7 +43,10 @@ def chain(inputs: int, *layers: tuple[int, Kernel]) -> nn.Sequential:
     """Padded ConvNorms one after the other, each given by its outputs and its kernel."""
     widths = [inputs, *(outputs for outputs, _ in layers)]
     return nn.Sequential(
-        *(ConvNorm(width, outputs, kernel) for width, (outputs, kernel) in zip(widths, layers, strict=False))
+        *(
+            ConvNorm(width, outputs, kernel)
+            for width, (outputs, kernel) in zip(widths[:-1], layers, strict=True)
+        )
     )
 
 

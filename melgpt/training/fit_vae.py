@@ -36,9 +36,7 @@ class VAERun(Run):
     def train_vae(self, store: Store) -> None:
         """Stage `vae`: vae.safetensors."""
         settings = self.recipe.train.vae
-        codec_file = self.folder / "codec.safetensors"
-        codec: Codec = checkpoint.load(codec_file, "codec")
-        mark = checkpoint.describe(codec_file).fingerprint
+        codec, mark = self._codec()
         config = self._vae_config(codec, store)
         made_from = {
             "data": store.fingerprint,
