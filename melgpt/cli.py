@@ -2,12 +2,12 @@
 
 import argparse
 import importlib
-import io
 import keyword
 import os
 import sys
 import traceback
-from typing import NoReturn
+
+from melgpt.arguments import OneLineParser, allow_any_script, complain
 
 COMMANDS = {
     "fit": "learn the sounds in a folder: all stages, resumable",
@@ -28,10 +28,7 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command: 0 for success, 2 for what the user can mend (one line), 1 for a fault of ours."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A label in a script that the terminal's encoding lacks must not end the run.
-            stream.reconfigure(errors="backslashreplace")
+    allow_any_script()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         return _dispatch(arguments)
@@ -54,22 +51,15 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in COMMANDS:
         from melgpt.errors import closest
 
-        return _complain(f"unknown command '{name}'{closest(name, list(COMMANDS))}")
+        return complain(f"unknown command '{name}'{closest(name, list(COMMANDS))}")
     module = importlib.import_module(f"melgpt.commands.{name}{'_' if keyword.iskeyword(name) else ''}")
-    parser = _Parser(
+    parser = OneLineParser(
         prog=f"melgpt {name}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
     return _run(module, parser.parse_intermixed_args(arguments[1:]))
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage in front of it."""
-
-    def error(self, message: str) -> NoReturn:
-        sys.exit(_complain(f"{message} (see {self.prog} --help)"))
 
 
 def _run(module: object, args: argparse.Namespace) -> int:
@@ -79,24 +69,19 @@ def _run(module: object, args: argparse.Namespace) -> int:
     try:
         return int(module.run(args))  # type: ignore[attr-defined]
     except KeyboardInterrupt:
-        return _complain("stopped; what was finished is kept, run the same command again to go on")
+        return complain("stopped; what was finished is kept, run the same command again to go on")
     except (UserError, FileNotFoundError) as error:
-        return _complain(str(error))
+        return complain(str(error))
     except BrokenPipeError:
         raise
     except OSError as error:
         if (message := disk_message(error)) is None:
             traceback.print_exc()
             return 1
-        return _complain(message)
+        return complain(message)
     except Exception:  # a fault of ours: shown whole, told apart from the user's by the exit code
         traceback.print_exc()
         return 1
-
-
-def _complain(text: str) -> int:
-    print(f"melgpt: {' '.join(text.split())}", file=sys.stderr)
-    return 2
 
 
 def _help() -> str:

@@ -8,6 +8,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from melgpt.arguments import positive
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="SRC", help="checkpoint file, or MelGAN's folder")
@@ -120,13 +122,6 @@ def _mark(kept: dict[str, Any]) -> str | None:
 
 def _grid(codec: Any) -> tuple[int, int]:
     return codec.codebook_size, codec.config.rows
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 on was expected, not '{text}'")
-    return int(text)
 
 
 def _labels(given: str | None) -> list[str] | None:

@@ -4,14 +4,14 @@ MelSpec_VQVAE's train.py; MelSpec_GPT_VQVAE's GPT_train.py and GPT_VAE_train.py.
 """
 
 import argparse
-import io
 import math
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from melgpt.arguments import OneLineParser, allow_any_script, complain, positive
 from melgpt.errors import UserError
 from melgpt.paths import disk_message
 
@@ -26,13 +26,6 @@ def flag(text: str) -> bool:
     if text.lower() not in ("true", "false", "1", "0", "yes", "no", ""):
         raise argparse.ArgumentTypeError(f"True or False were expected, not '{text}'")
     return text.lower() in ("true", "1", "yes")
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 on was expected, not '{text}'")
-    return int(text)
 
 
 def count(text: str) -> int:
@@ -142,19 +135,16 @@ def run(
     arguments: list[str] | None = None,
 ) -> int:
     """Parse and work: 0 for success, 2 with one line for what the user can mend."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A label in a script that the terminal's encoding lacks must not end the run.
-            stream.reconfigure(errors="backslashreplace")
+    allow_any_script()
     args = parser.parse_args(arguments)
     if not (args.train or args.eval or args.test):
-        return _complain("nothing to do: give --train 1, --eval 1 or --test 1")
+        return complain("nothing to do: give --train 1, --eval 1 or --test 1")
     try:
         work(args)
     except KeyboardInterrupt as stopped:
-        return _complain(str(stopped) or "stopped before training began; run the same command again")
+        return complain(str(stopped) or "stopped before training began; run the same command again")
     except (UserError, FileNotFoundError) as error:
-        return _complain(str(error))
+        return complain(str(error))
     except BrokenPipeError:
         # Whoever read the output has gone; Python's own flush at exit must not complain again.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
@@ -162,19 +152,12 @@ def run(
     except OSError as error:
         if (message := disk_message(error)) is None:
             raise
-        return _complain(message)
+        return complain(message)
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        sys.exit(_complain(f"{message} (see python {self.prog} --help)"))
-
-
 def _parser(name: str, description: str) -> argparse.ArgumentParser:
-    parser = _Parser(prog=name, description=description)
+    parser = OneLineParser(prog=name, description=description)
     add = parser.add_argument
     add("--dataset", required=True, help="vas, vggsound, or a folder of sounds; data/DATASET is read")
     add("--experiment", required=True, help="name; everything is written to lightning_logs/EXPERIMENT")
@@ -211,8 +194,3 @@ def _add_listening(parser: argparse.ArgumentParser, **defaults: Any) -> None:
 def path_or_none(text: str | None) -> Path | None:
     """A flag's path."""
     return None if text is None else Path(text)
-
-
-def _complain(message: str) -> int:
-    print(f"melgpt: {' '.join(message.split())}", file=sys.stderr)
-    return 2

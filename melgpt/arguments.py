@@ -1,0 +1,33 @@
+"""What every command line of ours has: an error is one line, and numbers are checked as they are read."""
+
+import argparse
+import io
+import sys
+from typing import NoReturn
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage in front of it; exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(complain(f"{message} (see {self.prog} --help)"))
+
+
+def complain(text: str) -> int:
+    """One line on standard error; the exit code 2 of what the user can mend."""
+    print(f"melgpt: {' '.join(text.split())}", file=sys.stderr)
+    return 2
+
+
+def allow_any_script() -> None:
+    """A label in a script that the terminal's encoding lacks must not end the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on was expected, not '{text}'")
+    return int(text)
