@@ -8,7 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from melgpt.nn.transformer import Block, BlockConfig, LayerCache, norm
+from melgpt.nn.linear import Linear
+from melgpt.nn.transformer import Angles, Block, BlockConfig, LayerCache, norm, rotary_angles
 
 
 class Transformer(nn.Module):
@@ -44,10 +45,17 @@ class Transformer(nn.Module):
             raise ValueError(f"{end} positions are more than the {self.context} of this model")
         if self.positions is not None:
             x = x + self.positions[start:end]
+        angles = self._angles(start, end, x.device)
         x = self.dropout(x)
         for i, block in enumerate(self.blocks):
-            x = block(x, start, None if cache is None else cache[i])
+            x = block(x, start, angles, None if cache is None else cache[i])
         return self.norm(x)
+
+    def _angles(self, start: int, end: int, device: torch.device) -> Angles | None:
+        """The rotary angles of positions start … end - 1, the same in all blocks."""
+        if self.positions is not None:
+            return None
+        return rotary_angles(torch.arange(start, end, device=device), self.config.width // self.config.heads)
 
 
 def initialise(module: nn.Module) -> None:
@@ -68,7 +76,7 @@ class GPT(Transformer):
     def __init__(self, config: BlockConfig, *, vocabulary: int, context: int, rows: int = 0) -> None:
         super().__init__(config, vocabulary=vocabulary, context=context, rows=rows)
         self.row_bias = nn.Parameter(torch.zeros(rows, vocabulary)) if rows else None
-        self.head = nn.Linear(config.width, vocabulary, bias=False)
+        self.head = Linear(config.width, vocabulary, bias=False)
         self.apply(initialise)
 
     def forward(self, tokens: Tensor, prefix: Tensor) -> Tensor:

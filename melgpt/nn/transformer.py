@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melgpt.config import Config
+from melgpt.nn.linear import Linear
 
 
 class BlockConfig(Config):
@@ -79,7 +80,10 @@ def norm(config: BlockConfig) -> nn.Module:
     return RMSNorm(config.width) if config.norm == "rms" else nn.LayerNorm(config.width)
 
 
-def rotary_angles(positions: Tensor, length: int) -> tuple[Tensor, Tensor]:
+Angles = tuple[Tensor, Tensor]
+
+
+def rotary_angles(positions: Tensor, length: int) -> Angles:
     """Cosine and sine [S, length / 2] of the rotary angles at positions [S]."""
     inverse = 10000 ** (-torch.arange(0, length, 2, device=positions.device) / length)
     angles = positions[:, None] * inverse
@@ -99,20 +103,22 @@ class Attention(nn.Module):
     def __init__(self, config: BlockConfig, *, causal: bool = True) -> None:
         super().__init__()
         self.causal = causal
-        self.heads, self.rotary, self.dropout = config.heads, config.positions == "rotary", config.dropout
+        self.heads, self.dropout = config.heads, config.dropout
         length = config.width // config.heads
-        self.qkv = nn.Linear(config.width, 3 * config.width, bias=config.bias)
-        self.project = nn.Linear(config.width, config.width, bias=config.bias)
+        self.qkv = Linear(config.width, 3 * config.width, bias=config.bias)
+        self.project = Linear(config.width, config.width, bias=config.bias)
         self.query_norm = RMSNorm(length) if config.qk_norm else nn.Identity()
         self.key_norm = RMSNorm(length) if config.qk_norm else nn.Identity()
 
-    def forward(self, x: Tensor, start: int, cache: LayerCache | None) -> Tensor:
-        """x [B, S, C] at positions start, start + 1, …; with a cache, earlier positions are read from it."""
+    def forward(self, x: Tensor, start: int, angles: Angles | None, cache: LayerCache | None) -> Tensor:
+        """x [B, S, C] at positions start, start + 1, …; with a cache, earlier positions are read from it.
+
+        angles: of these positions, see `rotary_angles`; None where positions are learned.
+        """
         q, k, v = rearrange(self.qkv(x), "b s (three h d) -> three b h s d", three=3, h=self.heads)
         q, k = self.query_norm(q), self.key_norm(k)
         end = start + x.shape[1]
-        if self.rotary:
-            angles = rotary_angles(torch.arange(start, end, device=x.device), q.shape[-1])
+        if angles is not None:
             q, k = rotate(q, *angles), rotate(k, *angles)
         if cache is not None:
             cache.keys[:, :, start:end] = k
@@ -133,8 +139,8 @@ class SwiGLU(nn.Module):
         super().__init__()
         # Two thirds of 4 C, rounded up to a multiple of 32: as many weights as the GELU form.
         hidden = -(-8 * config.width // 3 // 32) * 32
-        self.inward = nn.Linear(config.width, 2 * hidden, bias=config.bias)
-        self.outward = nn.Linear(hidden, config.width, bias=config.bias)
+        self.inward = Linear(config.width, 2 * hidden, bias=config.bias)
+        self.outward = Linear(hidden, config.width, bias=config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         gate, value = self.inward(x).chunk(2, dim=-1)
@@ -144,8 +150,8 @@ class SwiGLU(nn.Module):
 class GELU(nn.Module):
     def __init__(self, config: BlockConfig) -> None:
         super().__init__()
-        self.inward = nn.Linear(config.width, 4 * config.width, bias=config.bias)
-        self.outward = nn.Linear(4 * config.width, config.width, bias=config.bias)
+        self.inward = Linear(config.width, 4 * config.width, bias=config.bias)
+        self.outward = Linear(4 * config.width, config.width, bias=config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.outward(F.gelu(self.inward(x)))
@@ -161,6 +167,8 @@ class Block(nn.Module):
         self.feed_forward = SwiGLU(config) if config.feed_forward == "swiglu" else GELU(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, start: int = 0, cache: LayerCache | None = None) -> Tensor:
-        x = x + self.dropout(self.attention(self.norm1(x), start, cache))
+    def forward(
+        self, x: Tensor, start: int = 0, angles: Angles | None = None, cache: LayerCache | None = None
+    ) -> Tensor:
+        x = x + self.dropout(self.attention(self.norm1(x), start, angles, cache))
         return x + self.dropout(self.feed_forward(self.norm2(x)))

@@ -58,11 +58,11 @@ def test_rotation_keeps_lengths_and_depends_on_distance_alone() -> None:
 
 def test_qk_norm_makes_attention_blind_to_the_length_of_its_inputs() -> None:
     attention = Attention(BlockConfig.parse(SIZES)).eval()
-    x = torch.randn(1, 6, 16)
+    x, angles = torch.randn(1, 6, 16), rotary_angles(torch.arange(6), 16 // SIZES["heads"])
     with torch.no_grad():
-        before = attention(x, 0, None)
+        before = attention(x, 0, angles, None)
         attention.qkv.weight[:32] *= 9
-        assert torch.allclose(attention(x, 0, None), before, atol=1e-4)
+        assert torch.allclose(attention(x, 0, angles, None), before, atol=1e-4)
 
 
 @pytest.mark.filterwarnings("error")
@@ -81,7 +81,7 @@ def test_swiglu_has_about_eight_times_the_squared_width(width: int) -> None:
 
 def test_several_positions_in_the_middle_are_refused() -> None:
     with pytest.raises(ValueError, match="only possible at the start"):
-        Attention(BlockConfig.parse(SIZES))(torch.randn(1, 2, 16), 3, None)
+        Attention(BlockConfig.parse(SIZES))(torch.randn(1, 2, 16), 3, None, None)
 
 
 @pytest.mark.parametrize(
