@@ -3,7 +3,7 @@
 import argparse
 import io
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -24,6 +24,29 @@ def allow_any_script() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """What melgpt.runtime.RuntimeConfig holds, for the commands that open a model."""
+    group = parser.add_argument_group(
+        "how to compute", "the speed changes, the sound does not but for rounding"
+    )
+    group.add_argument(
+        "--precision", choices=["auto", "fp32", "bf16"], default="auto", help="of the weights (auto)"
+    )
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (auto)")
+    group.add_argument("--threads", type=positive, default=0, help="cores of the CPU (as many as pay)")
+    group.add_argument(
+        "--compile",
+        choices=["auto", "on", "off"],
+        default="auto",
+        help="torch.compile, for very many sounds (auto)",
+    )
+
+
+def runtime_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of `add_runtime`, for melgpt.load."""
+    return {name: getattr(args, name) for name in ("precision", "device", "threads", "compile")}
 
 
 def positive(text: str) -> int:

@@ -22,7 +22,7 @@ from melgpt.gpt.prior import Prior
 from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.gpt.steering import Steering, takes_label
 from melgpt.gpt.vae import GPTVAE
-from melgpt.runtime import choose_device
+from melgpt.runtime import RuntimeConfig
 from melgpt.types import Audio, Codes, Mel
 
 BATCH = 16
@@ -42,6 +42,7 @@ class SoundModel:
         vae: GPTVAE | None = None,
         *,
         fingerprints: dict[str, str],
+        runtime: RuntimeConfig | None = None,
     ) -> None:
         """fingerprints: that of each part. Raises UserError where the parts do not fit each other."""
         if vocoder.scale != codec.scale:
@@ -55,12 +56,11 @@ class SoundModel:
                     f"the {writer.kind} writes {writer.rows} rows of {writer.codebook} codes, the codec "
                     f"reads {codec.config.rows} rows of {codec.codebook_size}: they were not trained together"
                 )
-        self.device = choose_device()
-        self.codec = codec.eval().to(self.device)
-        self.vocoder = vocoder.eval().to(self.device)
-        self.prior = None if prior is None else prior.eval().to(self.device)
-        self.vae = None if vae is None else vae.eval().to(self.device)
+        self.codec, self.vocoder, self.prior, self.vae = codec, vocoder, prior, vae
         self.fingerprints = fingerprints
+        self.runtime = RuntimeConfig() if runtime is None else runtime
+        self.device = self.runtime.place([part for part in (codec, vocoder, prior, vae) if part is not None])
+        self.runtime.compile_all([codec.decoder, vocoder])
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -272,9 +272,12 @@ class SoundModel:
         return self.vae
 
 
-def load(folder: Path | str) -> SoundModel:
-    """Open a model folder. Raises UserError for a missing, damaged or foreign part."""
-    folder = Path(folder)
+def load(folder: Path | str, **runtime: Any) -> SoundModel:
+    """Open a model folder. Raises UserError for a missing, damaged or foreign part.
+
+    runtime: precision, device, threads, compile, see RuntimeConfig; by default what suits the machine.
+    """
+    options, folder = RuntimeConfig.parse(runtime), Path(folder)
     if not folder.is_dir():
         raise UserError(f"no such model folder: {folder}")
     parts = {
@@ -294,7 +297,12 @@ def load(folder: Path | str) -> SoundModel:
                 f"codec {marks['codec']}: train the {family} again or bring back its codec"
             )
     return SoundModel(
-        parts["codec"], parts["vocoder"], parts.get("prior"), parts.get("vae"), fingerprints=marks
+        parts["codec"],
+        parts["vocoder"],
+        parts.get("prior"),
+        parts.get("vae"),
+        fingerprints=marks,
+        runtime=options,
     )
 
 

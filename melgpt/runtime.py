@@ -1,12 +1,82 @@
 """Where and how to compute: the device, the precision, the threads. Nothing here acts on import."""
 
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
 
+from melgpt.config import Config
 from melgpt.errors import UserError
 
 Precision = Literal["auto", "fp32", "bf16"]
+Compile = Literal["auto", "on", "off"]
+
+
+class RuntimeConfig(Config):
+    """How to compute; it changes the speed, not what comes out (beyond rounding)."""
+
+    precision: Precision = "auto"
+    """`auto`: bf16 where the processor has units for it, else fp32."""
+    device: str = "auto"
+    """`auto`: cuda, mps or cpu, the first that is there."""
+    threads: int = Field(0, ge=0)
+    """Cores of the CPU to use; 0: all, and one where the work is too small for several."""
+    compile: Compile = "auto"
+    """torch.compile of what turns codes into sound; `auto`: off, docs/performance.md says when it pays."""
+
+    def place(self, parts: Iterable[Any]) -> torch.device:
+        """Put trained parts where they are to work, in the precision that the processor is good at.
+
+        In bf16 a part holds what its `to_bf16` says; one that has none stays in float32.
+        """
+        self.take_threads()
+        device = choose_device(self.device)
+        for part in parts:
+            part.eval().to(device)
+            if choose_precision(device, self.precision) == "bf16" and hasattr(part, "to_bf16"):
+                part.to_bf16()
+        return device
+
+    def take_threads(self) -> None:
+        """Give torch as many threads as are asked for."""
+        if self.threads:
+            torch.set_num_threads(self.threads)
+
+    def compile_all(self, modules: Iterable[torch.nn.Module]) -> None:
+        """Compile them where that is asked for. Raises UserError where there is no compiler."""
+        if self.compile != "on":
+            return
+        check_compiler(choose_device(self.device))
+        for module in modules:
+            module.compile(dynamic=True)
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raises UserError where torch.compile cannot work: on a CPU it needs a C++ compiler."""
+    if device.type != "cpu":
+        return
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        raise UserError(
+            "compile=on needs a C++ compiler (g++ or clang): install one, or leave it out"
+        ) from None
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """So many threads of torch's, at most, until the end of the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, number))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -95,6 +95,30 @@ def trained(shared_tmp: Path, corpus: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def learnt(shared_tmp: Path, corpus: Path) -> Path:
+    """Like `trained`, with enough steps that the prior knows its classes: what rounding does shows there."""
+    longer = {
+        "codec": "steps=200 batch=4 validate_every=100 adversarial_start=500 learning_rate=2e-3",
+        "prior": "steps=300 batch=8 validate_every=100 learning_rate=3e-3",
+    }
+    steps = [f"train.{stage}.{each}" for stage, options in longer.items() for each in options.split()]
+    sizes = [
+        "codec.network.channels=16",
+        "prior.blocks.layers=2",
+        "prior.blocks.width=64",
+        "prior.blocks.heads=4",
+    ]
+    folder = shared_tmp / "learnt"
+    with FileLock(shared_tmp / "learnt.lock"):
+        if not folder.exists():
+            new = folder.with_name("learnt.new")
+            done = melgpt("fit", corpus, "--out", new, "--recipe", MICRO, *sizes, *steps)
+            assert done.returncode == 0, done.stderr
+            new.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def with_vae(shared_tmp: Path, trained: Path) -> Path:
     """A copy of the trained folder that got a VAE, and has no prior."""
     folder = shared_tmp / "with_vae"

@@ -1,5 +1,7 @@
 """Tiny GPTs for the tests, and a stub whose logits are given."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
@@ -32,6 +34,9 @@ class StubGPT:
 
     def empty_cache(self, batch: int, length: int) -> list[LayerCache]:
         return []
+
+    def writing(self, sequences: int) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def prefill(self, tokens: Tensor, prefix: Tensor, cache: list[LayerCache]) -> Tensor:
         return self.table[tokens.shape[1] % len(self.table)].expand(len(prefix), -1)

@@ -82,7 +82,12 @@ class Codec(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """z [B, D, H, W] on the codes → values [B, 1, F, N], about [-1, 1], not clamped."""
-        return self.decoder(self.after(z))
+        return self.decoder(self.after(z.to(self.after.weight.dtype))).to(z.dtype)
+
+    def to_bf16(self) -> None:
+        """Hold the half that decodes in bf16; codes are taken in float32, in bf16 some would be others."""
+        for module in (self.after, self.decoder):
+            module.to(torch.bfloat16)
 
     def tokenize(self, mel: Tensor) -> Tensor:
         """mel [B, F, N] in [0, 1], any N (padded with silence to whole columns) → codes [B, H, W] int64."""

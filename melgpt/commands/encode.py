@@ -8,6 +8,8 @@ gets one .npz for each clip. --originals writes the originals' code files beside
 import argparse
 from pathlib import Path
 
+from melgpt.arguments import add_runtime, runtime_of
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
@@ -16,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--originals", action="store_true", help="the originals' files, beside the mels of IN"
     )
+    add_runtime(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out.suffix != ".npz":
         raise UserError(f"codes are written to a file that ends in .npz, not to {args.out.name}")
     audio = read(args.source)
-    write_codes(args.out, load(args.model).encode(audio))
+    write_codes(args.out, load(args.model, **runtime_of(args)).encode(audio))
     return 0
 
 
@@ -45,7 +48,7 @@ def _encode_corpus(args: argparse.Namespace) -> int:
 
     if args.out is not None and (args.out.is_file() or args.out.suffix == ".npz"):
         raise UserError(f"{args.source} is a folder, its codes go to a folder: {args.out} is a file")
-    model = load(args.model)
+    model = load(args.model, **runtime_of(args))
     if args.out is not None:
         count = encode_clips(model.codec, model.fingerprints["codec"], args.source, args.out)
         say(f"codes of {count} clips: {args.out}")

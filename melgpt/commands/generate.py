@@ -5,6 +5,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from melgpt.arguments import add_runtime, runtime_of
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
@@ -39,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--guidance", type=float, default=1.0, help="above 1 more typical of the class (1)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    add_runtime(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.n < 1 or args.seed < 0:
         raise UserError(f"-n must be at least 1 and --seed at least 0, not {args.n} and {args.seed}")
-    model = load(args.model)
+    model = load(args.model, **runtime_of(args))
     names = ("n", "seconds", "seed", "temperature", "top_k", "top_p", "min_p", "guidance")
     options = {name: getattr(args, name) for name in names}
     if args.source == "vae":

@@ -7,6 +7,8 @@ remembers them; on the sheet the two sounds themselves stand at the sides.
 import argparse
 from pathlib import Path
 
+from melgpt.arguments import add_runtime, runtime_of
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
@@ -18,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--temperature", type=float, default=0.0, help="0: the likeliest code each time; 1: as learned (0)"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    add_runtime(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.pipeline import load
 
     ends = [read(file) for file in (args.first, args.last)]
-    model = load(args.model)
+    model = load(args.model, **runtime_of(args))
     sounds = model.interpolate(*ends, steps=args.steps, seed=args.seed, temperature=args.temperature)
     name = f"{file_name(args.first.stem)}_to_{file_name(args.last.stem)}"
     for path in save_sounds(sounds, args.out, [f"{name}_{i:02d}" for i in range(len(sounds))]):

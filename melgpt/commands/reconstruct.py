@@ -6,6 +6,8 @@ Where OUT is a folder, it gets the sound and a picture of both mels.
 import argparse
 from pathlib import Path
 
+from melgpt.arguments import add_runtime, runtime_of
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
@@ -13,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "out", type=Path, metavar="OUT", help="sound to write (.wav, .flac, .ogg) or a folder"
     )
+    add_runtime(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.pipeline import load
 
     audio = read(args.source)
-    model = load(args.model)
+    model = load(args.model, **runtime_of(args))
     restored = model.reconstruct(audio)
     if args.out.suffix and not args.out.is_dir():
         write(args.out, restored)

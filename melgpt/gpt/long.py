@@ -93,17 +93,18 @@ def sample_long(
     longest = max(window.stop - window.start for window in plan) * rows
     cache = gpt.empty_cache(batch * (1 + guided), nothing.shape[1] + longest)
     no_code = torch.arange(gpt.vocabulary, device=device) >= codes
-    for window in plan:
-        start, first, stop = (column * rows for column in (window.start, window.first, window.stop))
-        prefixes = torch.cat([prefix(window.start), nothing]) if guided else prefix(window.start)
-        logits = gpt.prefill(tokens[:, start:first].repeat(1 + guided, 1), prefixes, cache)
-        for place in range(first, stop):
-            if guided:
-                logits = guide(logits[:batch], logits[batch:], sampling.guidance)
-            logits = logits.masked_fill(no_code, -torch.inf)
-            uniform = torch.stack([torch.rand((), generator=s, dtype=torch.float64) for s in streams])
-            token = pick(probabilities(logits.cpu(), sampling), uniform).to(device)
-            tokens[:, place] = token
-            if place < stop - 1:
-                logits = gpt.step(token.repeat(1 + guided), place - start, nothing.shape[1], cache)
+    with gpt.writing(batch * (1 + guided)):
+        for window in plan:
+            start, first, stop = (column * rows for column in (window.start, window.first, window.stop))
+            prefixes = torch.cat([prefix(window.start), nothing]) if guided else prefix(window.start)
+            logits = gpt.prefill(tokens[:, start:first].repeat(1 + guided, 1), prefixes, cache)
+            for place in range(first, stop):
+                if guided:
+                    logits = guide(logits[:batch], logits[batch:], sampling.guidance)
+                logits = logits.masked_fill(no_code, -torch.inf)
+                uniform = torch.stack([torch.rand((), generator=s, dtype=torch.float64) for s in streams])
+                token = pick(probabilities(logits.cpu(), sampling), uniform).to(device)
+                tokens[:, place] = token
+                if place < stop - 1:
+                    logits = gpt.step(token.repeat(1 + guided), place - start, nothing.shape[1], cache)
     return tokens

@@ -4,12 +4,18 @@
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from melgpt.nn.linear import Linear
+from melgpt.nn.linear import Linear, packed
 from melgpt.nn.transformer import Angles, Block, BlockConfig, LayerCache, norm, rotary_angles
+from melgpt.runtime import threads
+
+SMALL_BYTES = 24 << 20
+"""Weights below which a GPT counts as small."""
 
 
 class Transformer(nn.Module):
@@ -46,10 +52,19 @@ class Transformer(nn.Module):
         if self.positions is not None:
             x = x + self.positions[start:end]
         angles = self._angles(start, end, x.device)
-        x = self.dropout(x)
+        x = self.dropout(x).to(self._precision)
         for i, block in enumerate(self.blocks):
             x = block(x, start, angles, None if cache is None else cache[i])
-        return self.norm(x)
+        return self.norm(x.to(self.tokens.weight.dtype))
+
+    @property
+    def _precision(self) -> torch.dtype:
+        """That of the blocks' weights."""
+        return next(self.blocks.parameters()).dtype
+
+    def to_bf16(self) -> None:
+        """Hold the blocks in bf16; embeddings and head stay: their rounding would show in the logits."""
+        self.blocks.to(torch.bfloat16)
 
     def _angles(self, start: int, end: int, device: torch.device) -> Angles | None:
         """The rotary angles of positions start … end - 1, the same in all blocks."""
@@ -86,9 +101,20 @@ class GPT(Transformer):
 
     def empty_cache(self, batch: int, length: int) -> list[LayerCache]:
         """A cache with room for `length` positions."""
-        weight = self.head.weight
         shape = (batch, self.config.heads, length, self.config.width // self.config.heads)
+        weight = next(self.blocks.parameters())
         return [LayerCache(weight.new_empty(shape), weight.new_empty(shape)) for _ in self.blocks]
+
+    @contextmanager
+    def writing(self, sequences: int) -> Iterator[None]:
+        """Laid out for `step` with so many sequences at a time, until the end of the block.
+
+        A small GPT is quickest on one core: its weights stay in the cache, and each product is over before a
+        second core has begun.
+        """
+        small = sum(p.nbytes for p in self.blocks.parameters()) < SMALL_BYTES
+        with threads(1) if small else packed(self, sequences):
+            yield
 
     def prefill(self, tokens: Tensor, prefix: Tensor, cache: list[LayerCache]) -> Tensor:
         """Like `forward`, filling the cache; logits [B, K] of the token after the last one only."""

@@ -69,6 +69,10 @@ class Prior(nn.Module):
         """Whether a video steers it; a conditioning that does not say so is steered by the class alone."""
         return bool(getattr(self.conditioning, "takes_features", False))
 
+    def to_bf16(self) -> None:
+        """As the GPT; what makes the prefix stays."""
+        self.gpt.to_bf16()
+
     def forward(self, tokens: Tensor, label: Tensor, features: Tensor | None = None) -> Tensor:
         """tokens [B, S], label [B] → logits [B, S + 1, vocabulary] of tokens 0 … S.
 

@@ -111,21 +111,22 @@ def sample(
     batch = prefix.shape[0]
     cache = gpt.empty_cache(len(prefixes), prefix.shape[1] + length)
     tokens = torch.zeros(batch, 0, dtype=torch.int64, device=prefix.device)
-    logits = gpt.prefill(tokens.repeat(len(prefixes) // batch, 1), prefixes, cache)
-    is_end = torch.arange(logits.shape[-1], device=prefix.device) == (-1 if end is None else end)
-    lengths = torch.full((batch,), length, device=prefix.device)
-    for index in range(length):
-        if guided:
-            logits = guide(logits[:batch], logits[batch:], sampling.guidance)
-        if index == 0 or index % rows:
-            logits = logits.masked_fill(is_end, -torch.inf)
-        uniform = _draw(streams, (lengths == length).tolist())
-        token = pick(probabilities(logits.cpu(), sampling), uniform).to(prefix.device)
-        lengths = torch.where(is_end[token] & (lengths == length), index, lengths)
-        tokens = torch.cat([tokens, token[:, None]], dim=1)
-        if bool((lengths < length).all()) or index == length - 1:
-            break
-        logits = gpt.step(token.repeat(len(prefixes) // batch), index, prefix.shape[1], cache)
+    with gpt.writing(len(prefixes)):
+        logits = gpt.prefill(tokens.repeat(len(prefixes) // batch, 1), prefixes, cache)
+        is_end = torch.arange(logits.shape[-1], device=prefix.device) == (-1 if end is None else end)
+        lengths = torch.full((batch,), length, device=prefix.device)
+        for index in range(length):
+            if guided:
+                logits = guide(logits[:batch], logits[batch:], sampling.guidance)
+            if index == 0 or index % rows:
+                logits = logits.masked_fill(is_end, -torch.inf)
+            uniform = _draw(streams, (lengths == length).tolist())
+            token = pick(probabilities(logits.cpu(), sampling), uniform).to(prefix.device)
+            lengths = torch.where(is_end[token] & (lengths == length), index, lengths)
+            tokens = torch.cat([tokens, token[:, None]], dim=1)
+            if bool((lengths < length).all()) or index == length - 1:
+                break
+            logits = gpt.step(token.repeat(len(prefixes) // batch), index, prefix.shape[1], cache)
     return [row[: int(n)] for row, n in zip(tokens, lengths, strict=True)]
 
 

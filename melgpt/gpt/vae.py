@@ -85,6 +85,10 @@ class GPTVAE(nn.Module):
         """Length C of z."""
         return self.config.decoder.width
 
+    def to_bf16(self) -> None:
+        """The half that writes; z is read off in float32."""
+        self.decoder.to_bf16()
+
     def encode(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """tokens [B, length] → mean and log-variance of z, [B, C] each; ValueError for another length."""
         if tokens.shape[1] != self.length:

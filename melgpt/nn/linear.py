@@ -1,4 +1,4 @@
-"""Linear layers that can be laid out for products of a few rows, as a GPT has them that writes one token at a time.
+"""Linear layers that can be laid out for products of a few rows, as a GPT has them that writes.
 
 On a CPU, `F.linear` of one row is a matrix-vector product on one core, and of 2 to 32 rows a matrix product
 far below the speed of memory. oneDNN's kernels for the same product, which torch carries for its compiler,

@@ -15,7 +15,7 @@ from melgpt.data.config import DataConfig
 from melgpt.gpt.prior import PriorConfig
 from melgpt.gpt.vae import GPTVAEConfig
 from melgpt.paths import atomic, recipe_path
-from melgpt.runtime import Precision
+from melgpt.runtime import RuntimeConfig
 from melgpt.training.settings import CodecTraining, PriorTraining, VAETraining
 from melgpt.types import MelScale
 
@@ -29,15 +29,6 @@ class StagesTraining(Config):
     """Training of the prior."""
     vae: VAETraining = VAETraining()
     """Training of the VAE."""
-
-
-class RuntimeConfig(Config):
-    """How to compute; it changes the speed, not what is learnt (beyond rounding)."""
-
-    precision: Precision = "auto"
-    """`auto`: bf16 where the processor has units for it, else fp32."""
-    device: str = "auto"
-    """`auto`: cuda, mps or cpu, the first that is there."""
 
 
 class Recipe(Config):
@@ -60,7 +51,7 @@ class Recipe(Config):
     train: StagesTraining = StagesTraining()
     """Training of the stages."""
     runtime: RuntimeConfig = RuntimeConfig()
-    """Device and precision."""
+    """Device, precision, threads."""
 
     @model_validator(mode="before")
     @classmethod

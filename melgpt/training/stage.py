@@ -16,12 +16,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from melgpt.errors import UserError
 from melgpt.paths import atomic
 from melgpt.progress import say
-from melgpt.runtime import choose_device, lightning_precision
+from melgpt.runtime import RuntimeConfig, choose_device, lightning_precision
 from melgpt.training.callbacks import Averaging, ShowProgress, StepSeed
 from melgpt.training.checkpoint_io import AtomicCheckpointIO, quiet_disk_errors
 from melgpt.training.data import EpochData
 from melgpt.training.errors import DivergedError
-from melgpt.training.recipe import RuntimeConfig
 from melgpt.training.settings import StageTraining
 
 STAMP = "stage.json"
@@ -68,6 +67,7 @@ class Stage:
         Raises UserError when training diverges and KeyboardInterrupt when the user stops it.
         """
         number, length = epochs(settings)
+        runtime.take_threads()
         trainer = self._trainer(settings, runtime, monitor, callbacks)
         last = self.folder / LAST
         if self.resumes:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from melgpt.config import KindConfig
 from melgpt.types import MelScale
@@ -83,6 +84,13 @@ class MelGAN(nn.Module):
     @property
     def scale(self) -> MelScale:
         return self.config.mel
+
+    def to_bf16(self) -> None:
+        """Hold all weights in bf16, without their normalisation, whose rounding would add up."""
+        for module in self.modules():
+            if is_parametrized(module):
+                remove_parametrizations(module, "weight")
+        self.to(torch.bfloat16)
 
     def forward(self, mel: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Mel [B, F, N] in [0, 1] → samples [B, T] float32 in [-1, 1], T = hop * N.
