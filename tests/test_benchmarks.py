@@ -139,3 +139,21 @@ def test_a_command_is_timed_part_by_part(tmp_path: Path) -> None:
 
 def _timed(model: Path, out: Path) -> list[dict[str, float]]:
     return [timed_command(model, out)]
+
+
+def test_generate_opens_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    """Training, its board, plotting windows and the readers of features cost seconds at every start."""
+    make(tmp_path / "model", str(ROOT / "tests" / "micro.toml"))
+    command = arguments(tmp_path / "model", tmp_path / "out")
+    script = (
+        "import sys; from melgpt.cli import main; status = main(sys.argv[1:])\n"
+        "print(*sorted(sys.modules), sep='\\n', file=sys.stderr); raise SystemExit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    opened = set(done.stderr.splitlines())
+    assert {"torch", "melgpt.pipeline", "matplotlib.figure"} <= opened
+    too_much = {"lightning", "tensorboard", "librosa", "scipy", "matplotlib.pyplot", "melgpt.training"}
+    assert not opened & too_much
