@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
 from benchmarks.measure import Line, Point, Row, Way, in_turns
+
+CLOCK = 0.01
+"""Seconds between two ticks of the CPU clock: of shorter work it says nothing."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Curve:
         times = in_turns({str(x): way for x, way in ways.items()}, rounds, warm_up=False)
         points = []
         for x, each in zip(ways, times.values(), strict=True):
-            points.append(Point(self.name, self.axis, x, each.median))
+            points.append(Point(self.name, self.axis, x, each.median, median(each.cpu_seconds)))
             yield Row(
                 f"{self.name}: {'tokens/s' if self.tokens else 'time'} at {self.at.format(x)}",
                 plain=None,
@@ -40,14 +44,17 @@ class Curve:
         yield self._line_row(points)
 
     def _line_row(self, points: Sequence[Point]) -> Row:
-        start, slope, deviation = fit([p.x for p in points], [p.seconds for p in points])
+        xs = [p.x for p in points]
+        start, slope, deviation = fit(xs, [p.seconds for p in points])
+        cpu = fit(xs, [max(p.cpu_seconds, CLOCK) for p in points])[2]
         return Row(
             f"{self.name}: largest deviation from a line",
             plain=None,
             ours=deviation,
             unit="of the time",
-            note=f"{self.name}: seconds = {start:.3g} + {slope:.3g} · {self.axis}, within {deviation:.0%}",
-            line=Line(self.name, self.axis, start, slope, deviation),
+            note=f"{self.name}: seconds = {start:.3g} + {slope:.3g} · {self.axis}, within {deviation:.0%} "
+            f"(CPU time within {cpu:.0%})",
+            line=Line(self.name, self.axis, start, slope, deviation, cpu),
         )
 
 

@@ -1,6 +1,7 @@
 """Timing in turns, and what a row of the results holds."""
 
 import gc
+import os
 import statistics
 import sys
 import time
@@ -22,6 +23,8 @@ class Point:
     """What grows, with its unit."""
     x: float
     seconds: float
+    cpu_seconds: float
+    """Of all threads and ended processes: other work on the machine hardly changes it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Line:
     start: float
     slope: float
     deviation: float
+    cpu_deviation: float
+    """The same of the line through the CPU seconds: a bend that is the program's shows in both."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class Times:
     """Seconds of each round of a way, and its peak memory."""
 
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
     peak_mib: float = 0.0
     device_peak_mib: float | None = None
 
@@ -99,9 +105,11 @@ def in_turns(ways: dict[str, Way], rounds: int, *, warm_up: bool = True) -> dict
         for name in order:
             gc.collect()
             forget_peak()
+            cpu = _cpu_seconds()
             seconds = timed(ways[name])
             if round_:
                 times[name].seconds.append(seconds)
+                times[name].cpu_seconds.append(_cpu_seconds() - cpu)
             _note_peak(times[name], ways[name])
     return times
 
@@ -156,6 +164,11 @@ def row_of(
         peak_mib=times["ours"].peak_mib,
         device_peak_mib=times["ours"].device_peak_mib,
     )
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def _note_peak(times: Times, way: Way) -> None:

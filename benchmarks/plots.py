@@ -34,11 +34,18 @@ def _draw(points: list[dict[str, Any]], lines: dict[str, dict[str, Any]], axis: 
         line = lines[curve]
         whole.plot(x, seconds, "o", color=colour, label=curve)
         fitted = line["start"] + line["slope"] * x
-        whole.plot(x, fitted, "--", color=colour, label=f"a line, within {line['deviation']:.0%}")
+        whole.plot(x, fitted, "--", color=colour, label=_words(line))
         each.plot(x, 1e3 * seconds / x, "o-", color=colour)
     whole.set(xscale="log", yscale="log", xlabel=axis, ylabel="time (s)")
     each.set(xscale="log", ylim=(0, None), xlabel=axis, ylabel=f"time for each of the {axis} (ms)")
     whole.legend(fontsize=7)
+    places = sorted({point["x"] for point in points})
     for axes in (whole, each):
-        axes.grid(which="both", alpha=0.2)
+        axes.set_xticks(places, [f"{x:g}" for x in places])
+        axes.set_xticks([], minor=True)
+        axes.grid(alpha=0.2)
     figure.savefig(path)
+
+
+def _words(line: dict[str, Any]) -> str:
+    return f"a line, within {line['deviation']:.0%} (CPU time {line['cpu_deviation']:.0%})"

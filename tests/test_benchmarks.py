@@ -97,6 +97,8 @@ def test_a_curve_gives_a_row_a_point_and_one_for_its_line(tmp_path: Path) -> Non
     point = rows[1]["point"]
     assert rows[1]["ours"] == pytest.approx(2 * 265 / point["seconds"])
     assert rows[3]["line"]["deviation"] == rows[3]["ours"]
+    assert point["cpu_seconds"] < 1, "nothing was computed"
+    assert rows[3]["line"]["cpu_deviation"] == pytest.approx(0, abs=1e-6)
     assert all(line(row).count("|") == len(COLUMNS) + 1 for row in rows)
     (picture,) = plot(rows, tmp_path / "plots")
     assert picture.name == "growth-clips-at-a-time.png"
