@@ -1,16 +1,16 @@
-"""python -m benchmarks [SUBJECT …] [--quick] [--json FILE]"""
+"""python -m benchmarks [SUBJECT …] [--quick] [--json FILE] [--plots DIR]"""
 
 import argparse
-import importlib
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-# Waiting threads that spin slow a shared machine many times; torch reads this when it is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-SUBJECTS = ("mel", "codec", "vocoder", "sampling", "training", "prepare", "startup")
+from benchmarks import subjects
+from benchmarks.child import stream
+from benchmarks.machine import load_average
+from benchmarks.subjects import SUBJECTS
+from benchmarks.table import HEAD, about, line
 
 
 def main() -> int:
@@ -20,63 +20,34 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller sizes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine and rows")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw the curves of growth")
     args = parser.parse_args()
     chosen = SUBJECTS if args.subjects in ([], ["all"]) else tuple(args.subjects)
     if unknown := sorted(set(chosen) - set(SUBJECTS)):
         parser.error(f"unknown subject '{unknown[0]}'; known: {', '.join(SUBJECTS)}")
 
-    from benchmarks.machine import measure
-
-    machine = measure()
-    print(_about(asdict(machine)))
-    print("| work | plain | ours | alternative | ratio | limit | of the limit | spread |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
-    rows, notes = [], {}
+    # Waiting threads that spin slow a shared machine many times; the subjects' processes inherit this.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    [machine] = stream(subjects.machine)
+    print(about(machine))
+    print(HEAD, flush=True)
+    rows: list[dict[str, Any]] = []
     for subject in chosen:
-        for row in importlib.import_module(f"benchmarks.{subject}").rows(machine, args.quick):
-            rows.append(row.plain_values())
-            notes[row.note] = None
-            print(_line(rows[-1]), flush=True)
-    print("\n" + "\n".join(f"- {note}" for note in notes if note))
+        for row in stream(subjects.rows, subject, machine, args.quick):
+            rows.append(row)
+            print(line(row), flush=True)
+    notes = dict.fromkeys(row["note"] for row in rows if row["note"])
+    print("\n" + "\n".join(f"- {note}" for note in notes))
+    machine["load_end"] = load_average()
+    print(f"\nLoad at the end: {machine['load_end']:.1f}.")
     if args.json:
-        args.json.write_text(json.dumps({"machine": asdict(machine), "rows": rows}, indent=2) + "\n")
+        args.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+    if args.plots:
+        from benchmarks.plots import plot
+
+        for path in plot(rows, args.plots):
+            print(path)
     return 0
-
-
-def _about(machine: dict[str, object]) -> str:
-    matrix, half, read, fft = (float(str(machine[k])) for k in ("matrix", "matrix_bf16", "read", "fft"))
-    return (
-        f"{machine['processor']}, device {machine['device']}, {machine['threads']} threads, load "
-        f"{machine['load']:.1f}, `auto` takes {machine['precision']}. Measured in this run: float32 products "
-        f"{matrix / 1e9:.0f} GFLOP/s, bfloat16 {half / 1e9:.1f} GFLOP/s, memory {read / 1e9:.1f} GB/s, "
-        f"{fft / 1e3:.0f} thousand transforms of 1024 samples a second.\n"
-    )
-
-
-def _line(row: dict[str, object]) -> str:
-    cells = [row["name"], *(_seconds(row[key]) for key in ("plain", "ours", "alternative"))]
-    cells += [
-        _times(row["ratio"]),
-        _seconds(row["limit"]),
-        _share(row["fraction_of_limit"]),
-        _share(row["spread"]),
-    ]
-    return "| " + " | ".join(map(str, cells)) + " |"
-
-
-def _seconds(value: object) -> str:
-    if value is None:
-        return ""
-    seconds = float(str(value))
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
-
-
-def _times(value: object) -> str:
-    return "" if value is None else f"{float(str(value)):.2g}x"
-
-
-def _share(value: object) -> str:
-    return "" if value is None else f"{float(str(value)):.2f}"
 
 
 if __name__ == "__main__":

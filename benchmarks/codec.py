@@ -7,6 +7,7 @@ import torch
 from benchmarks.machine import Machine
 from benchmarks.measure import Row, row
 from melgpt.codec.codec import Codec
+from melgpt.runtime import choose_device
 from melgpt.training.recipe import Recipe
 
 FRAMES = 848
@@ -18,9 +19,10 @@ ENCODE, DECODE = 143.0e9, 261.3e9
 def rows(machine: Machine, quick: bool) -> list[Row]:
     """Encoding and decoding."""
     recipe = Recipe.read("seed_vas")
-    ours = Codec(recipe.codec).eval()
+    device = choose_device()
+    ours = Codec(recipe.codec).eval().to(device)
     plain = copy.deepcopy(ours).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    mel = torch.rand(1, recipe.mel.n_mels, FRAMES)
+    mel = torch.rand(1, recipe.mel.n_mels, FRAMES, device=device)
     codes = ours.tokenize(mel)
     values = mel[:, None] * 2 - 1
     z = plain.quantizer.lookup(codes)

@@ -2,17 +2,15 @@
 
 import os
 import platform
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
+from benchmarks.measure import fastest
 
-from melgpt.runtime import choose_device, choose_precision
-
-SIDE = 2048
+SIDE, SIDE_CUDA, SIDE_EMULATED = 2048, 8192, 512
+"""Of the products' matrices. Without units for it a bf16 product of the first size takes minutes."""
 WORDS = 1 << 27
 """512 MiB of float32: more than any cache."""
+ROUNDS = 7
 
 
 @dataclass(frozen=True)
@@ -22,16 +20,17 @@ class Machine:
     processor: str
     device: str
     threads: int
-    load: float
+    load_start: float
+    """Processes that ran or waited, mean over the minute before."""
     precision: str
     """What `precision = "auto"` chooses here."""
     matrix: float
-    """FLOP/s of a large float32 product."""
+    """FLOP/s of a large float32 product on the device."""
     matrix_bf16: float
     read: float
-    """Bytes/s from memory."""
+    """Bytes/s from the device's memory."""
     fft: float
-    """Real transforms of 1024 samples a second."""
+    """Real transforms of 1024 samples a second, on the processor, where mels are made."""
 
     @property
     def best_matrix(self) -> float:
@@ -41,35 +40,36 @@ class Machine:
 
 def measure() -> Machine:
     """Takes a few seconds."""
+    import torch
+
+    from melgpt.runtime import choose_device, choose_precision
+
+    def product(side: int, kind: torch.dtype) -> float:
+        a = torch.randn(side, side, device=device, dtype=kind)
+        return 2.0 * side**3 / fastest(lambda: a @ a, ROUNDS)
+
+    load = load_average()
     device = choose_device()
-    a = torch.randn(SIDE, SIDE, device=device)
-    half = a.bfloat16()
+    precision = choose_precision(device)
+    side = SIDE_CUDA if device.type == "cuda" else SIDE
     words = torch.ones(WORDS, device=device)
-    frames = torch.randn(4096, 1024, device=device)
-    product = 2.0 * SIDE**3
+    frames = torch.randn(4096, 1024)
     return Machine(
         processor=_processor(),
-        device=str(device) if device.type == "cpu" else torch.cuda.get_device_name(),
+        device=torch.cuda.get_device_name() if device.type == "cuda" else str(device),
         threads=torch.get_num_threads(),
-        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),
-        precision=choose_precision(device),
-        matrix=product / _fastest(lambda: a @ a, device),
-        # Without units for it a bf16 product of this size takes minutes.
-        matrix_bf16=product / 64 / _fastest(lambda: half[:512, :512] @ half[:512, :512], device, 2),
-        read=WORDS * 4 / _fastest(words.sum, device),
-        fft=len(frames) / _fastest(lambda: torch.fft.rfft(frames), device),
+        load_start=load,
+        precision=precision,
+        matrix=product(side, torch.float32),
+        matrix_bf16=product(side if precision == "bf16" else SIDE_EMULATED, torch.bfloat16),
+        read=WORDS * 4 / fastest(words.sum, ROUNDS),
+        fft=len(frames) / fastest(lambda: torch.fft.rfft(frames), ROUNDS),
     )
 
 
-def _fastest(work: Callable[[], object], device: torch.device, rounds: int = 7) -> float:
-    best = float("inf")
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - start)
-    return best
+def load_average() -> float:
+    """Processes that run or wait, mean over the last minute; not a number where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""The mel of a 10-second clip, on one thread: ours, torch.stft with a whole filter bank, librosa."""
+"""The mel of a 10-second clip, on one thread of the CPU: ours, torch.stft with the whole bank, librosa."""
 
 import numpy as np
 import torch

@@ -5,16 +5,15 @@ up along the straight line through them, since the whole takes minutes.
 """
 
 import statistics
-import time
-from collections.abc import Callable
 
 import torch
 
 from benchmarks.machine import Machine
-from benchmarks.measure import Row, Way, in_turns
+from benchmarks.measure import Row, Way, fastest, in_turns, row_of
 from melgpt.gpt.model import GPT
 from melgpt.gpt.sampling import Sampling, random_streams, sample
 from melgpt.nn.transformer import BlockConfig
+from melgpt.runtime import choose_device
 
 TOKENS, CODES, ROWS = 265, 1024, 5
 PLACES = (16, 100, 180, 256)
@@ -26,7 +25,7 @@ def rows(machine: Machine, quick: bool) -> list[Row]:
     found = []
     for name, (layers, width, heads, batches) in list(SIZES.items())[: 1 if quick else None]:
         blocks = BlockConfig.seed(layers=layers, width=width, heads=heads, dropout=0.0)
-        gpt = GPT(blocks, vocabulary=CODES, context=TOKENS + 1).eval()
+        gpt = GPT(blocks, vocabulary=CODES, context=TOKENS + 1).eval().to(choose_device())
         for batch in batches:
             found.append(_row(f"GPT {name}, {TOKENS} codes, batch {batch}", gpt, batch, machine, quick))
         del gpt
@@ -35,7 +34,7 @@ def rows(machine: Machine, quick: bool) -> list[Row]:
 
 @torch.inference_mode()
 def _row(name: str, gpt: GPT, batch: int, machine: Machine, quick: bool) -> Row:
-    prefix = torch.randn(batch, 1, gpt.config.width)
+    prefix = torch.randn(batch, 1, gpt.config.width, device=gpt.head.weight.device)
 
     def ours() -> object:
         return sample(
@@ -56,33 +55,21 @@ def _row(name: str, gpt: GPT, batch: int, machine: Machine, quick: bool) -> Row:
     weights = sum(p.numel() * p.element_size() for p in gpt.parameters()) - gpt.tokens.weight.nbytes
     flop = 2 * batch * sum(p.numel() for p in gpt.blocks.parameters())
     each = max(weights / machine.read, flop / machine.best_matrix)
-    return Row(
+    return row_of(
         name,
+        times,
         plain=_plain(gpt, prefix),
-        ours=times["ours"].median,
-        alternative=times["alternative"].median if "alternative" in times else None,
         limit=TOKENS * each,
-        spread=times["ours"].spread,
         note="whole batch; limit: reading the weights, or the products; alternative: transformers' GPT-2",
     )
 
 
 def _plain(gpt: GPT, prefix: torch.Tensor) -> float:
     """Seconds for all codes without a cache."""
-    seconds = [
-        _timed(lambda n=n: gpt(torch.zeros(len(prefix), n, dtype=torch.int64), prefix)) for n in PLACES
-    ]
+    tokens = torch.zeros(len(prefix), max(PLACES), dtype=torch.int64, device=prefix.device)
+    seconds = [fastest(lambda n=n: gpt(tokens[:, :n], prefix), 2) for n in PLACES]
     slope, start = statistics.linear_regression(PLACES, seconds)
     return sum(start + slope * n for n in range(TOKENS))
-
-
-def _timed(work: Callable[[], object]) -> float:
-    best = float("inf")
-    for _ in range(2):
-        begin = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - begin)
-    return best
 
 
 def _transformers(gpt: GPT, batch: int) -> Way | None:
@@ -100,8 +87,9 @@ def _transformers(gpt: GPT, batch: int) -> Way | None:
         eos_token_id=None,
         pad_token_id=0,
     )
-    model = GPT2LMHeadModel(config).eval()
-    first = torch.zeros(batch, 1, dtype=torch.int64)
+    device = gpt.head.weight.device
+    model = GPT2LMHeadModel(config).eval().to(device)
+    first = torch.zeros(batch, 1, dtype=torch.int64, device=device)
     return lambda: model.generate(
         first, attention_mask=torch.ones_like(first), max_new_tokens=TOKENS, do_sample=True, top_k=0
     )

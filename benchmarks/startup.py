@@ -1,10 +1,8 @@
 """How long a command takes to be there: `melgpt --help` beside an empty Python; what `generate` opens."""
 
-import subprocess
-import sys
-
 from benchmarks.machine import Machine
 from benchmarks.measure import Row, row
+from benchmarks.memory import Command
 
 OPEN = "import melgpt.pipeline, melgpt.audio.picture"
 TORCH = "import torch"
@@ -18,9 +16,5 @@ def rows(machine: Machine, quick: bool) -> list[Row]:
 
 
 def _row(name: str, command: list[str], least: str, rounds: int) -> Row:
-    limit = row("", {"ours": lambda: _run(["-c", least])}, rounds).ours
-    return row(name, {"ours": lambda: _run(command)}, rounds, limit=limit, note=f"limit: python -c '{least}'")
-
-
-def _run(arguments: list[str]) -> None:
-    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+    limit = row("", {"ours": Command(["-c", least])}, rounds).ours
+    return row(name, {"ours": Command(command)}, rounds, limit=limit, note=f"limit: python -c '{least}'")

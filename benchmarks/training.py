@@ -1,4 +1,7 @@
-"""One training step: the codec's with the originals' two generator passes (plain) and with one; the GPT's."""
+"""One training step: the codec's with the originals' two generator passes (plain) and with one; the GPT's.
+
+Plain is float32; ours is in the precision that `auto` takes.
+"""
 
 import copy
 
@@ -6,13 +9,14 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.machine import Machine
-from benchmarks.measure import Row, row
+from benchmarks.measure import Row, Way, row
 from melgpt.codec.codec import Codec
 from melgpt.codec.discriminator import Discriminator, DiscriminatorConfig
 from melgpt.gpt.model import GPT
 from melgpt.losses.adversarial import discriminator_loss
 from melgpt.losses.codec import CodecLossWeights, codec_loss
 from melgpt.nn.transformer import BlockConfig
+from melgpt.runtime import choose_device, choose_precision
 from melgpt.training.recipe import Recipe
 
 CODEC_FLOP = 3 * (143.0e9 + 261.3e9) + 8 * 6.2e9 / 2
@@ -29,15 +33,16 @@ def _codec(machine: Machine, quick: bool) -> Row:
     name = "small" if quick else "seed_vas"
     recipe = Recipe.read(name)
     frames = recipe.train.codec.crop_frames if quick else 848
-    ours, judge = Codec(recipe.codec), Discriminator(DiscriminatorConfig())
+    device = choose_device()
+    ours, judge = Codec(recipe.codec).to(device), Discriminator(DiscriminatorConfig()).to(device)
     plain = copy.deepcopy(ours).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    values = torch.rand(1, 1, recipe.mel.n_mels, frames) * 2 - 1
+    values = torch.rand(1, 1, recipe.mel.n_mels, frames, device=device) * 2 - 1
     last = values.contiguous(memory_format=torch.channels_last)
     return row(
         f"codec training step, recipe {name}, batch 1",
         {
             "plain": lambda: _codec_step(plain, judge, values, passes=2),
-            "ours": lambda: _codec_step(ours, judge, last, passes=1),
+            "ours": _as_trained(lambda: _codec_step(ours, judge, last, passes=1), device),
         },
         1 if quick else 2,
         limit=None if quick else CODEC_FLOP / machine.best_matrix,
@@ -68,10 +73,11 @@ def _codec_step(codec: Codec, judge: Discriminator, values: torch.Tensor, *, pas
 
 def _gpt(machine: Machine, quick: bool) -> Row:
     blocks = BlockConfig.seed(layers=8, width=512, heads=8, dropout=0.1)
-    gpt = GPT(blocks, vocabulary=1024, context=TOKENS + 1).train()
+    device = choose_device()
+    gpt = GPT(blocks, vocabulary=1024, context=TOKENS + 1).train().to(device)
     batch = 4 if quick else BATCH
-    tokens = torch.randint(0, 1024, (batch, TOKENS))
-    prefix = torch.randn(batch, 1, 512)
+    tokens = torch.randint(0, 1024, (batch, TOKENS), device=device)
+    prefix = torch.randn(batch, 1, 512, device=device)
 
     def step() -> None:
         gpt.zero_grad()
@@ -81,8 +87,19 @@ def _gpt(machine: Machine, quick: bool) -> Row:
     flop = 6 * sum(p.numel() for p in gpt.parameters()) * batch * TOKENS
     return row(
         f"GPT training step, 8 layers / 512, batch {batch}",
-        {"ours": step},
+        {"ours": _as_trained(step, device)} | ({"plain": step} if machine.precision == "bf16" else {}),
         1 if quick else 2,
         limit=flop / machine.best_matrix,
-        note="in float32 there is no other way than the plain one",
+        note="the GPT's step in float32 has no other way than the plain one",
     )
+
+
+def _as_trained(step: Way, device: torch.device) -> Way:
+    """The step in the precision that training takes on this device, as Lightning wraps it."""
+    bf16 = choose_precision(device) == "bf16"
+
+    def work() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            step()
+
+    return work

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from benchmarks.machine import Machine
 from benchmarks.measure import Row, row
 from melgpt import registry
+from melgpt.runtime import choose_device
 
 FRAMES = 860
 FLOP = 77.7e9
@@ -25,7 +26,9 @@ class _Flat(nn.Module):
         }
         if kind is nn.Conv1d:
             options.pop("output_padding")
-        self.conv = kind(conv.in_channels, conv.out_channels, conv.kernel_size[1], **options)
+        self.conv = kind(conv.in_channels, conv.out_channels, conv.kernel_size[1], **options).to(
+            conv.weight.device
+        )
         with torch.no_grad():
             self.conv.weight.copy_(conv.weight.squeeze(2))
             self.conv.bias.copy_(conv.bias)
@@ -52,10 +55,11 @@ def flat(module: nn.Module) -> nn.Module:
 @torch.inference_mode()
 def rows(machine: Machine, quick: bool) -> list[Row]:
     """One row."""
+    device = choose_device()
     with torch.inference_mode(False):
-        ours = registry.build("vocoder", registry.configure("vocoder", "melgan")).eval()
+        ours = registry.build("vocoder", registry.configure("vocoder", "melgan")).eval().to(device)
         plain = flat(ours).eval()
-    mel = torch.rand(1, ours.scale.n_mels, FRAMES)
+    mel = torch.rand(1, ours.scale.n_mels, FRAMES, device=device)
     ways = {"plain": lambda: plain(mel), "ours": lambda: ours(mel)}
     limit = FLOP / machine.best_matrix
     return [

@@ -47,7 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import torch
 
-    from melgpt.data.features import read_joined
     from melgpt.errors import UserError
     from melgpt.pipeline import load
 
@@ -63,7 +62,11 @@ def run(args: argparse.Namespace) -> int:
             print(path)
         return 0
     video = [Path(name) for name in args.features.split(",")] if args.features else []
-    features = torch.from_numpy(read_joined(video)) if video else None
+    features = None
+    if video:
+        from melgpt.data.features import read_joined  # opens scipy, which takes as long as opening a model
+
+        features = torch.from_numpy(read_joined(video))
     labels = args.label or ([None] if video else list(model.labels) or [None])
     model.check_labels([label for label in labels if label is not None])
     for label in labels:
