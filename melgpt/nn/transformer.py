@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 import torch
-from einops import rearrange
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -84,17 +83,16 @@ Angles = tuple[Tensor, Tensor]
 
 
 def rotary_angles(positions: Tensor, length: int) -> Angles:
-    """Cosine and sine [S, length / 2] of the rotary angles at positions [S]."""
+    """Cosine and sine [S, length] of the rotary angles at positions [S], as `rotate` wants them."""
     inverse = 10000 ** (-torch.arange(0, length, 2, device=positions.device) / length)
     angles = positions[:, None] * inverse
-    return angles.cos(), angles.sin()
+    cosine, sine = angles.cos(), angles.sin()
+    return torch.cat([cosine, cosine], dim=-1), torch.cat([-sine, sine], dim=-1)
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Turn the pairs (first half, second half) of x [B, heads, S, length] by their angles."""
-    first, second = x.chunk(2, dim=-1)
-    turned = torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
-    return turned.to(x.dtype)
+    return (x * cosine + x.roll(x.shape[-1] // 2, -1) * sine).to(x.dtype)
 
 
 class Attention(nn.Module):
@@ -115,7 +113,7 @@ class Attention(nn.Module):
 
         angles: of these positions, see `rotary_angles`; None where positions are learned.
         """
-        q, k, v = rearrange(self.qkv(x), "b s (three h d) -> three b h s d", three=3, h=self.heads)
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         q, k = self.query_norm(q), self.key_norm(k)
         end = start + x.shape[1]
         if angles is not None:
@@ -131,7 +129,7 @@ class Attention(nn.Module):
         attended = F.scaled_dot_product_attention(
             q, k, v, dropout_p=dropout, is_causal=several and self.causal
         )
-        return self.project(rearrange(attended, "b h s d -> b s (h d)"))
+        return self.project(attended.transpose(1, 2).flatten(2))
 
 
 class SwiGLU(nn.Module):
