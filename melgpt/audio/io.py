@@ -106,7 +106,7 @@ def _decode_soundfile(path: Path) -> tuple[Samples, int, float | None]:
         # Read in blocks: a damaged file may promise more than memory holds.
         blocks = []
         while len(block := file.read(1 << 20, dtype="float32", always_2d=True)):
-            blocks.append(block.mean(axis=1, dtype=np.float32))
+            blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
         samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
         rate = int(file.samplerate)
     present = _chunk_present(path)

@@ -77,7 +77,8 @@ def clipped_share(samples: NDArray[np.float32]) -> float:
     if peak < FULL_SCALE or len(samples) < FLAT_RUN:
         return 0.0
     # Within 1 % of the peak: 8-bit files and unequal channels clip at slightly different values.
-    flat = (np.diff(samples) == 0) & (magnitudes[1:] >= 0.99 * peak)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], flat.astype(np.int8), [0]))))
-    lengths = edges[1::2] - edges[::2] + 1
+    high = np.flatnonzero(magnitudes[1:] >= 0.99 * peak) + 1
+    flat = high[samples[high] == samples[high - 1]]
+    starts = np.flatnonzero(np.diff(flat, prepend=-1) != 1)
+    lengths = np.diff(starts, append=len(flat)) + 1
     return float(lengths[lengths >= FLAT_RUN].sum()) / len(samples)
