@@ -11,7 +11,6 @@ import torch
 from benchmarks.curves import Curve
 from benchmarks.machine import Machine
 from benchmarks.measure import Row
-from benchmarks.memory import WithWorkers
 from benchmarks.prepare import make_clips
 from melgpt.codec.codec import Codec
 from melgpt.data.config import DataConfig
@@ -90,17 +89,15 @@ def _without_gradients(work, values):  # type: ignore[no-untyped-def]
 
 
 def _prepare(quick: bool) -> Iterator[Row]:
-    """WAV files: `prepare` takes further processes only from some MB on, which few OGG files do not reach."""
+    """OGG files of noise, with one thread and with two."""
     clips = QUICK_CLIPS if quick else CLIPS
     with tempfile.TemporaryDirectory() as folder:
         sounds = {n: Path(folder) / f"{n}" for n in clips}
         for n, source in sounds.items():
-            make_clips(source, n, "wav")
+            make_clips(source, n)
         for workers in (1,) if quick else (1, 2):
-            ways = {
-                float(n): WithWorkers(partial(_prepare_once, source, workers)) for n, source in sounds.items()
-            }
-            name = f"prepare, {workers} process{'es' if workers > 1 else ''}"
+            ways = {float(n): partial(_prepare_once, source, workers) for n, source in sounds.items()}
+            name = f"prepare, {workers} thread{'s' if workers > 1 else ''}"
             yield from Curve(name, "clips", "{:g} clips").rows(ways, 1)
 
 

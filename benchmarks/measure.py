@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmarks.memory import Command, WithWorkers, device_peak_mib, forget_peak, peak_mib
+from benchmarks.memory import Command, device_peak_mib, forget_peak, peak_mib
 
 Way = Callable[[], object]
 
@@ -172,6 +172,6 @@ def _cpu_seconds() -> float:
 
 
 def _note_peak(times: Times, way: Way) -> None:
-    peak = way.peak_mib if isinstance(way, Command | WithWorkers) else peak_mib()
+    peak = way.peak_mib if isinstance(way, Command) else peak_mib()
     times.peak_mib = max(times.peak_mib, peak)
     times.device_peak_mib = device_peak_mib()

@@ -42,11 +42,12 @@ def _librosa(samples: np.ndarray, scale: MelScale) -> Way | None:
     except ImportError:
         return None
 
+    bank = librosa.filters.mel(
+        sr=scale.rate, n_fft=scale.n_fft, n_mels=scale.n_mels, fmin=scale.f_min, fmax=scale.f_max
+    )
+
     def work() -> np.ndarray:
         power = np.abs(librosa.stft(samples, n_fft=scale.n_fft, hop_length=scale.hop, pad_mode="reflect"))
-        bank = librosa.filters.mel(
-            sr=scale.rate, n_fft=scale.n_fft, n_mels=scale.n_mels, fmin=scale.f_min, fmax=scale.f_max
-        )
         return np.clip(0.2 * np.log10(np.maximum(scale.floor, bank @ power)) + 0.8, 0, 1)
 
     return work

@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -35,22 +35,6 @@ def device_peak_mib() -> float | None:
     """Most memory in MiB that tensors took on a CUDA device; None without one."""
     cuda = _cuda()
     return None if cuda is None else cuda.max_memory_allocated() / (1 << 20)
-
-
-class WithWorkers:
-    """Work that starts processes and ends them; its peak is that of the largest, or of this one.
-
-    The largest of all that this process has started so far: the system does not forget it.
-    """
-
-    def __init__(self, work: Callable[[], object]) -> None:
-        self.work = work
-        self.peak_mib = 0.0
-
-    def __call__(self) -> None:
-        self.work()
-        workers = _mib(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-        self.peak_mib = max(workers, peak_mib())
 
 
 class Command:

@@ -74,7 +74,7 @@ def resample(audio: Audio, rate: int) -> Audio:
     if audio.rate == rate:
         return audio
     channels = [soxr.resample(row.numpy(), audio.rate, rate, quality="HQ") for row in audio.samples]
-    return Audio(torch.from_numpy(np.stack(channels).astype(np.float32)), rate)
+    return Audio(torch.from_numpy(np.stack(channels)), rate)
 
 
 def fade_out(audio: Audio, seconds: float = FADE_SECONDS) -> Audio:
@@ -106,8 +106,8 @@ def _decode_soundfile(path: Path) -> tuple[Samples, int, float | None]:
         # Read in blocks: a damaged file may promise more than memory holds.
         blocks = []
         while len(block := file.read(1 << 20, dtype="float32", always_2d=True)):
-            blocks.append(block.mean(axis=1, dtype=np.float32))
-        samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+            blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
+        samples = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
         rate = int(file.samplerate)
     present = _chunk_present(path)
     if present < 1:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mel", metavar="PRESET", default="specvqgan", help="mel scale: specvqgan (default), hifigan or wide"
     )
-    parser.add_argument("--workers", metavar="N", type=int, help="processes; default: one a core")
+    parser.add_argument("--workers", metavar="N", type=int, help="threads; default: one a core")
     parser.add_argument("--strict", action="store_true", help="exit with 2 if anything was left out")
     parser.add_argument("changes", metavar="key=value", nargs="*", help="options, such as clip_seconds=5")
 

@@ -69,7 +69,7 @@ def codec_flags() -> argparse.ArgumentParser:
     add("--num_embeddings", type=positive, default=128, help="codes of the codebook (128)")
     add("--learning_rate", type=rate, default=1e-6, help="is multiplied by the batch size (1e-6)")
     add("--epochs", type=positive, default=100, help="passes over the training clips (100)")
-    add("--workers", type=positive, default=4, help="processes that prepare the corpus (4)")
+    add("--workers", type=positive, default=4, help="threads that prepare the corpus (4)")
     add("--disc_conditional", type=flag, default=False, help="only False is possible, as in the original")
     add("--disc_in_channels", type=int, default=1, help="only 1 is possible: a mel has one channel (1)")
     add("--disc_start", type=count, default=2001, help="batch at which the discriminator joins (2001)")
@@ -92,7 +92,7 @@ def gpt_flags() -> argparse.ArgumentParser:
     """GPT_train.py: the class-conditional GPT."""
     parser = _parser("GPT_train.py", "Train, evaluate and test the class-conditional GPT.")
     _add_listening(parser, logging_frequency=200)
-    parser.add_argument("--workers", type=positive, default=1, help="processes that prepare the corpus (1)")
+    parser.add_argument("--workers", type=positive, default=1, help="threads that prepare the corpus (1)")
     parser.add_argument(
         "--test_interpolation", type=int, choices=[0, 1], default=0, help="taken and unused, as there"
     )
@@ -104,7 +104,7 @@ def vae_flags() -> argparse.ArgumentParser:
     parser = _parser("GPT_VAE_train.py", "Train, evaluate and test the GPT-VAE.")
     _add_listening(parser, logging_frequency=500)
     add = parser.add_argument
-    add("--workers", type=positive, default=1, help="processes that prepare the corpus (1)")
+    add("--workers", type=positive, default=1, help="threads that prepare the corpus (1)")
     add("--gpus", type=positive, default=None, help="GPUs to use; default: one, where there is one")
     add("--num_nodes", type=positive, default=1, help="only 1 is possible (1)")
     add("--load_path", type=text_or_none, default=None, help="checkpoint whose encoder stage two begins with")

@@ -58,7 +58,7 @@ def read_audit(path: Path) -> Iterator[AuditRow]:
 
 def peak_db(samples: NDArray[np.float32]) -> float:
     """Highest magnitude of samples [T] in dB of full scale; -inf for digital silence."""
-    peak = float(np.abs(samples).max(initial=0.0))
+    peak = _peak(samples)
     return 20 * float(np.log10(peak)) if peak > 0 else -np.inf
 
 
@@ -72,12 +72,16 @@ def clipped_share(samples: NDArray[np.float32]) -> float:
     Measured at the file's own rate: resampling makes the tops ring. Equal, not only near the peak, because
     the tops of a loud low tone are near the peak for many samples, too.
     """
-    magnitudes = np.abs(samples)
-    peak = float(magnitudes.max(initial=0.0))
+    peak = _peak(samples)
     if peak < FULL_SCALE or len(samples) < FLAT_RUN:
         return 0.0
     # Within 1 % of the peak: 8-bit files and unequal channels clip at slightly different values.
-    flat = (np.diff(samples) == 0) & (magnitudes[1:] >= 0.99 * peak)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], flat.astype(np.int8), [0]))))
-    lengths = edges[1::2] - edges[::2] + 1
+    high = np.flatnonzero(np.abs(samples[1:]) >= 0.99 * peak) + 1
+    flat = high[samples[high] == samples[high - 1]]
+    starts = np.flatnonzero(np.diff(flat, prepend=-1) != 1)
+    lengths = np.diff(starts, append=len(flat)) + 1
     return float(lengths[lengths >= FLAT_RUN].sum()) / len(samples)
+
+
+def _peak(samples: NDArray[np.float32]) -> float:
+    return max(float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))

@@ -1,14 +1,11 @@
 """The first half of `prepare`: every file decoded once, in order, into shards and the journal."""
 
 import contextlib
-import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -25,10 +22,8 @@ from melgpt.progress import progress
 from melgpt.types import MelScale
 
 COMMIT_SECONDS = 2.0
-ALONE_BYTES = 16 << 20
-"""Sound files of this size together are decoded sooner than further processes start."""
 AHEAD = 4
-"""Files in work or finished, for each process, that wait for their turn."""
+"""Files in work or finished, for each thread, that wait for their turn."""
 
 Job = Callable[[str], Pieces]
 Task = tuple[int, str]
@@ -38,13 +33,11 @@ Results = Generator[tuple[Task, Pieces], None, None]
 def decode(
     journal: Journal, source: Path, work: Path, config: DataConfig, scale: MelScale, *, workers: int | None
 ) -> None:
-    """Decode all files that the journal does not know as done; `workers` processes, None: one a core."""
+    """Decode all files that the journal does not know as done; in `workers` threads, None: one a core."""
     total = int(journal.value("SELECT COUNT(*) FROM files"))
     done = int(journal.value("SELECT COUNT(*) FROM files WHERE done"))
-    size = int(journal.value("SELECT COALESCE(SUM(size), 0) FROM files WHERE NOT done"))
-    processes = min(workers or os.cpu_count() or 1, total - done) if size > ALONE_BYTES else 1
     job = partial(cut_file, source, config, scale)
-    mapped = _here(job, _todo(journal)) if processes < 2 else _parallel(job, _todo(journal), processes)
+    mapped = _mapped(job, _todo(journal), workers or os.cpu_count() or 1)
     with (
         contextlib.closing(_Writer(journal, work, config.shard_frames)) as writer,
         contextlib.closing(mapped) as results,
@@ -71,47 +64,26 @@ def _todo(journal: Journal) -> Iterator[Task]:
         last = rows[-1][0]
 
 
-def _here(job: Job, tasks: Iterator[Task]) -> Results:
-    """One after the other in this process, on one thread as in the others: same bits."""
+def _mapped(job: Job, tasks: Iterator[Task], workers: int) -> Results:
+    """The job's results in the order of the tasks, few at a time in memory.
+
+    Threads suffice, because the decoders, numpy and torch work without Python's lock. Each computes on one
+    thread, so that the bits do not depend on their number.
+    """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for task in tasks:
-            yield task, job(task[1])
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _parallel(job: Job, tasks: Iterator[Task], processes: int) -> Results:
-    """In further processes, results in the order of the tasks, few at a time in memory."""
-    pool = ProcessPoolExecutor(
-        processes, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
-    )
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     try:
         waiting: deque[tuple[Task, Future[Pieces]]] = deque()
         for task in tasks:
             waiting.append((task, pool.submit(job, task[1])))
-            if len(waiting) >= AHEAD * processes:
+            if len(waiting) >= AHEAD * workers:
                 first, future = waiting.popleft()
                 yield first, future.result()
         for first, future in waiting:
             yield first, future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """One thread; Ctrl-C is the parent's business; nobody stays behind when the parent is killed."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def _follow_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+        torch.set_num_threads(threads)
 
 
 class _Writer:

@@ -6,7 +6,7 @@ recordings of noise have alike signatures, but their fluctuations are independen
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -25,12 +25,10 @@ SIGNATURE = 2 * COEFFICIENTS
 RADIUS = 0.25
 NEIGHBOURS = 32
 CANDIDATES = 16
-SMOOTH = 2
-"""Frames and bands that are averaged: less noise of the single frame, fewer bands to correlate."""
 TREND_SECONDS = 0.35
 """Slower changes do not count: the smooth decays of two bangs are alike, their grain is not."""
 REMEMBERED = 512
-"""Clips that stay ready for comparison: 0.3 MB each at 10 s. Alike clips are compared with many others."""
+"""Clips that stay ready for comparison: 0.5 MB each at 10 s. Alike clips are compared with many others."""
 CHUNK = 1024
 OVERLAP = 0.25
 """Least overlap in time, as a share of the shorter clip."""
@@ -79,26 +77,31 @@ def candidates(signatures: Array, files: NDArray[np.int64]) -> Iterator[NDArray[
 
 def similarity(first: NDArray[np.float16], second: NDArray[np.float16], scale: MelScale) -> float:
     """Correlation in [-1, 1] of two mels [N, F] at the shift where it is highest; see the module."""
-    return _correlate(_prepared(first, scale), _prepared(second, scale))
+    size = _transform_size(max(len(first), len(second)))
+    return _correlate(_prepared(first, size, scale), _prepared(second, size, scale), -1.0)
 
 
 def verified(
     pairs: NDArray[np.int64], mel: Callable[[int], NDArray[np.float16]], scale: MelScale, least: float
 ) -> Iterator[Pair]:
     """Those of the candidate pairs [P, 2] whose similarity is at least `least`; `mel(row)` gives [N, F]."""
-    remembered = lru_cache(maxsize=REMEMBERED)(lambda row: _prepared(mel(row), scale))
+    remembered = lru_cache(maxsize=REMEMBERED)(lambda row, size: _prepared(mel(row), size, scale))
     for a, b in pairs.tolist():
-        score = _correlate(remembered(a), remembered(b))
+        size = _transform_size(max(len(mel(a)), len(mel(b))))
+        score = _correlate(remembered(a, size), remembered(b, size), least)
         if score >= least:
             yield Pair(a, b, score)
 
 
 def _loudness(mel: NDArray[np.float16], scale: MelScale) -> Array:
-    """[N, F] → [N, F / SMOOTH]: 1 at the loudest spots, 0 from RANGE_DB below them on; no gain left."""
-    bands = mel.shape[1] // SMOOTH * SMOOTH
-    pooled = mel[:, :bands].astype(np.float32).reshape(len(mel), -1, SMOOTH).mean(2)
-    # Not fewer frames: between two grids of frames a shift of half a step would not be found.
-    smooth = uniform_filter1d(pooled, SMOOTH, axis=0, mode="nearest")
+    """[N, F] → [N, F / 2]: 1 at the loudest spots, 0 from RANGE_DB below them on; no gain left.
+
+    Bands are averaged in pairs, and each frame with the one before it: less noise of the single frame. Not
+    fewer frames: between two grids of frames a shift of half a step would not be found.
+    """
+    values = mel[:, : mel.shape[1] // 2 * 2].astype(np.float32)
+    pooled = values[:, ::2] + values[:, 1::2]
+    smooth = 0.25 * (pooled + pooled[np.maximum(np.arange(len(pooled)) - 1, 0)])
     most = min(LOUDEST, smooth.size)
     top = float(np.partition(smooth, smooth.size - most, axis=None)[-most:].mean())
     return np.maximum((smooth - top) / scale.gain(RANGE_DB) + 1, 0).astype(np.float32)
@@ -106,46 +109,97 @@ def _loudness(mel: NDArray[np.float16], scale: MelScale) -> Array:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A mel ready for correlation: values [N, F] and running sums over time."""
+    """A mel ready for correlation. The sums run over time; a sum of no frames comes first."""
 
-    values: NDArray[np.float64]
-    sums: NDArray[np.float64]
+    spectrum: NDArray[np.complex64]
+    """Of the values over time, [size // 2 + 1, F]."""
+    sums: Array
     """[N + 1, F]"""
+    norms: Array
+    """Of the sums over the bands, [N + 1]."""
     squares: NDArray[np.float64]
     """[N + 1], over all bands."""
     loudness: NDArray[np.float64]
-    """[N + 1], over all bands, before the mean of each frame was taken off."""
+    """[N + 1], over all bands, before the mean of each frame was taken off; 1 at the end."""
 
 
-def _prepared(mel: NDArray[np.float16], scale: MelScale) -> _Prepared:
-    values = _loudness(mel, scale).astype(np.float64)
+def _prepared(mel: NDArray[np.float16], size: int, scale: MelScale) -> _Prepared:
+    """For correlation by transforms of `size` frames."""
+    values = _loudness(mel, scale)
     means = values.mean(axis=1)
     values -= means[:, None]  # how loud a frame is must not correlate: every bang is silence, loud, silence
     values -= uniform_filter1d(values, round(TREND_SECONDS * scale.frames_per_second), axis=0, mode="nearest")
-    sums = np.pad(np.cumsum(values, axis=0), ((1, 0), (0, 0)))
-    squares = np.pad(np.cumsum(np.square(values).sum(1)), (1, 0))
-    return _Prepared(values, sums, squares, np.pad(np.cumsum(means), (1, 0)))
+    sums = np.pad(np.cumsum(values, axis=0, dtype=np.float64), ((1, 0), (0, 0))).astype(np.float32)
+    squares = np.pad(np.cumsum(np.square(values).sum(1), dtype=np.float64), (1, 0))
+    loudness = np.pad(np.cumsum(means, dtype=np.float64), (1, 0))
+    return _Prepared(
+        fft.rfft(values, size, axis=0),
+        sums,
+        np.linalg.norm(sums, axis=1),
+        squares,
+        loudness / max(loudness[-1], 1e-9),
+    )
 
 
-def _correlate(a: _Prepared, b: _Prepared) -> float:
-    n, m = len(a.values), len(b.values)
-    shifts = np.arange(-(m - 1), n)
-    begin_a, end_a = np.maximum(shifts, 0), np.minimum(n, m + shifts)
-    begin_b, end_b = np.maximum(-shifts, 0), np.minimum(m, n - shifts)
-    overlap = end_a - begin_a
-    size = fft.next_fast_len(n + m - 1, real=True)
-    spectra = (fft.rfft(a.values, size, axis=0) * np.conj(fft.rfft(b.values, size, axis=0))).sum(1)
-    products = fft.irfft(spectra, size)[shifts]  # negative shifts lie at the end
-    sum_a = a.sums[end_a] - a.sums[begin_a]
-    sum_b = b.sums[end_b] - b.sums[begin_b]
-    # Less the mean of each band inside the overlap: the timbre must not correlate, only what happens.
-    covariance = products - (sum_a * sum_b).sum(1) / overlap
-    energy_a = a.squares[end_a] - a.squares[begin_a] - np.square(sum_a).sum(1) / overlap
-    energy_b = b.squares[end_b] - b.squares[begin_b] - np.square(sum_b).sum(1) / overlap
-    share_a = (a.loudness[end_a] - a.loudness[begin_a]) / max(a.loudness[-1], 1e-9)
-    share_b = (b.loudness[end_b] - b.loudness[begin_b]) / max(b.loudness[-1], 1e-9)
-    good = (overlap >= OVERLAP * min(n, m)) & (np.maximum(share_a, share_b) >= OVERLAP_LOUDNESS)
-    good &= (energy_a > 1e-6) & (energy_b > 1e-6)
+def _transform_size(frames: int) -> int:
+    """Room for two clips of so many frames one behind the other; few sizes, so that transforms are shared."""
+    power = 1 << (2 * frames - 1).bit_length()
+    return power // 4 * 3 if power // 4 * 3 >= 2 * frames else power
+
+
+@dataclass(frozen=True)
+class _Overlaps:
+    """Every shift of two clips a and b that leaves enough overlap [shifts], and what overlaps of each."""
+
+    shift: NDArray[np.int64]
+    begin_a: NDArray[np.int64]
+    end_a: NDArray[np.int64]
+    begin_b: NDArray[np.int64]
+    end_b: NDArray[np.int64]
+
+    @property
+    def frames(self) -> NDArray[np.int64]:
+        return self.end_a - self.begin_a
+
+    def where(self, chosen: NDArray[np.bool_]) -> "_Overlaps":
+        return _Overlaps(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+@lru_cache(maxsize=64)
+def _overlaps(n: int, m: int) -> _Overlaps:
+    shift = np.arange(-(m - 1), n)
+    every = _Overlaps(
+        shift, np.maximum(shift, 0), np.minimum(n, m + shift), np.maximum(-shift, 0), np.minimum(m, n - shift)
+    )
+    return every.where(every.frames >= OVERLAP * min(n, m))
+
+
+def _correlate(a: _Prepared, b: _Prepared, least: float) -> float:
+    """Highest correlation; any value below `least` where it is below that."""
+    at = _overlaps(len(a.squares) - 1, len(b.squares) - 1)
+    spectrum = (b.spectrum.conj()[:, None] @ a.spectrum[:, :, None]).ravel()
+    products = fft.irfft(spectrum, 2 * len(a.spectrum) - 2)[at.shift]  # negative shifts lie at the end
+    energy_a = a.squares[at.end_a] - a.squares[at.begin_a]
+    energy_b = b.squares[at.end_b] - b.squares[at.begin_b]
+    share_a = a.loudness[at.end_a] - a.loudness[at.begin_a]
+    share_b = b.loudness[at.end_b] - b.loudness[at.begin_b]
+    # What the means of the bands, below, can change at most: most pairs need no more than this.
+    most_a = np.square(a.norms[at.end_a] + a.norms[at.begin_a]) / at.frames
+    most_b = np.square(b.norms[at.end_b] + b.norms[at.begin_b]) / at.frames
+    energy = np.sqrt(np.maximum(energy_a - most_a, 0) * np.maximum(energy_b - most_b, 0))
+    good = (products + np.sqrt(most_a * most_b) >= least * energy) & (
+        np.maximum(share_a, share_b) >= OVERLAP_LOUDNESS
+    )
     if not good.any():
+        return -1.0
+    at, products, energy_a, energy_b = at.where(good), products[good], energy_a[good], energy_b[good]
+    sum_a = a.sums[at.end_a] - a.sums[at.begin_a]
+    sum_b = b.sums[at.end_b] - b.sums[at.begin_b]
+    # Less the mean of each band inside the overlap: the timbre must not correlate, only what happens.
+    covariance = products - (sum_a * sum_b).sum(1) / at.frames
+    energy_a -= np.square(sum_a).sum(1) / at.frames
+    energy_b -= np.square(sum_b).sum(1) / at.frames
+    alive = (energy_a > 1e-6) & (energy_b > 1e-6)
+    if not alive.any():
         return 0.0
-    return float((covariance[good] / np.sqrt(energy_a[good] * energy_b[good])).max())
+    return float((covariance[alive] / np.sqrt(energy_a[alive] * energy_b[alive])).max())

@@ -88,13 +88,15 @@ def _without_silent_ends(audio: Audio, config: DataConfig) -> tuple[Audio, float
 
     Many collections fill short sounds up to one length: learnt from, they would mostly teach silence.
     """
-    loud = np.flatnonzero(np.abs(audio.samples[0].numpy()) >= 10 ** (config.silence_db / 20))
-    if not config.trim_silence or config.originals_length is True or not len(loud):
+    if not config.trim_silence or config.originals_length is True:
         return audio, 0.0
-    margin, length = round(MARGIN_SECONDS * audio.rate), audio.samples.shape[-1]
-    least = round(SILENT_END_SECONDS * audio.rate)
-    first = int(loud[0]) - margin if loud[0] >= least else 0
-    last = int(loud[-1]) + 1 + margin if length - loud[-1] > least else length
+    loud = np.abs(audio.samples[0].numpy()) >= 10 ** (config.silence_db / 20)
+    begin, end = int(loud.argmax()), len(loud) - int(loud[::-1].argmax())
+    if not loud[begin]:
+        return audio, 0.0
+    margin, least = round(MARGIN_SECONDS * audio.rate), round(SILENT_END_SECONDS * audio.rate)
+    first = begin - margin if begin >= least else 0
+    last = end + margin if len(loud) - end >= least else len(loud)
     return Audio(audio.samples[:, first:last], audio.rate), first / audio.rate
 
 

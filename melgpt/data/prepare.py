@@ -1,7 +1,7 @@
 """A folder of sounds or of finished mels → a prepared data set: decode, cut, audit, duplicates, split, store.
 
 The work is done in OUT.partial with a journal, so a killed run goes on where it stopped, and takes OUT's
-place at the end. The result does not depend on the number of processes.
+place at the end. The result does not depend on the number of threads.
 """
 
 import errno
@@ -76,7 +76,7 @@ class Prepared:
 def prepare(
     source: Path, out: Path, config: DataConfig, scale: MelScale, *, workers: int | None = None
 ) -> Prepared:
-    """Prepare the sounds below `source` into the data set `out`, with so many processes (None: one a core).
+    """Prepare the sounds below `source` into the data set `out`, with so many threads (None: one a core).
 
     A finished set of the same files and options is returned at once; another set is replaced, and files that
     it knows keep their split. Raises UserError for a folder that is missing, holds no sound or no readable

@@ -115,6 +115,17 @@ def test_candidates_are_pairs_of_different_files_in_order_and_verified() -> None
     assert [(p.a, p.b) for p in found] == [(0, 2), (2, 3)]
 
 
+def test_the_short_way_to_a_verdict_finds_what_the_similarity_says() -> None:
+    scale = MelScale()
+    one, other = sound(5, 3.0), hiss(1, 1.3)
+    mels = [mel(x) for x in (one, other, bang(1), hiss(2), *(change(one) for change in CHANGES.values()))]
+    every = [(a, b) for a in range(len(mels)) for b in range(a + 1, len(mels))]
+    for least in (0.05, 0.3, LEAST):
+        scores = {(a, b): similarity(mels[a], mels[b], scale) for a, b in every}
+        found = {(p.a, p.b): p.similarity for p in verified(np.array(every), mels.__getitem__, scale, least)}
+        assert found == pytest.approx({pair: score for pair, score in scores.items() if score >= least})
+
+
 def test_real_clips_give_only_the_pair_that_was_uploaded_twice(esc10) -> None:  # type: ignore[no-untyped-def]
     from melgpt.audio.io import read
 
