@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import re
 import sys
 from typing import Any, NoReturn
 
@@ -54,3 +55,22 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a whole number from 1 on was expected, not '{text}'")
     return int(text)
+
+
+MEMORY_HELP = (
+    "most memory that training takes, such as 4GB or 3500MB: of the process, on CUDA of the device; larger "
+    "batches are then worked off in portions, which takes longer and learns the same (as much as it takes)"
+)
+_UNITS = {
+    f"{letter}{ending}": 1000**power if ending == "b" else 1024**power
+    for power, letter in enumerate("kmgt", 1)
+    for ending in ("b", "ib")
+}
+
+
+def memory_size(text: str) -> int:
+    """Bytes of `4GB` (powers of 1000), `4GiB` (of 1024), `3500 MB`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]i?b)", text.strip().lower())
+    if not found or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"a size such as 4GB, 4GiB or 3500MB was expected, not '{text}'")
+    return int(float(found[1]) * _UNITS[found[2]])

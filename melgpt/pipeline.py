@@ -23,12 +23,13 @@ from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.gpt.steering import Steering, takes_label
 from melgpt.gpt.vae import GPTVAE
 from melgpt.runtime import RuntimeConfig
+from melgpt.streaming import LongSound
 from melgpt.types import Audio, Codes, Mel
 
 BATCH = 16
 """Clips that are written at the same time."""
 MOST_SECONDS = 600
-"""Longest sound that can be asked for: the codec and the vocoder hold a whole sound in memory."""
+"""Longest sound that is held as a whole, with its mel and codes; see `SoundModel.stream` for longer ones."""
 
 
 class SoundModel:
@@ -126,14 +127,7 @@ class SoundModel:
         options = Sampling.parse(sampling)
         columns = self._columns(self._prior(), seconds)
         most = max(columns, self._prior().config.columns)
-        asked: dict[str, Any] = {
-            "label": steering.label,
-            "seed": seed,
-            "seconds": seconds,
-            "sampling": options.plain(),
-        }
-        if steering.features is not None:
-            asked["features"] = list(steering.features.shape)
+        asked = _asked(steering, options, seed, seconds)
         sounds: list[Sound] = []
         for first in range(0, n, BATCH):
             streams = random_streams(seed, min(BATCH, n - first), first)
@@ -142,6 +136,28 @@ class SoundModel:
                 how = {**asked, "index": i}
                 sounds.append(self._sound(grid, stream, seconds, how, most=most))
         return sounds
+
+    def stream(
+        self,
+        *,
+        label: str | None = None,
+        features: torch.Tensor | None = None,
+        seconds: float,
+        seed: int = 0,
+        index: int = 0,
+        **sampling: float,
+    ) -> LongSound:
+        """A sound of any length that is made while it is read, in constant memory: iterating gives its Audio.
+
+        It is sound `index` of a seed, does not end before its time, and is decoded in overlapping pieces;
+        otherwise like `generate`.
+        """
+        steering, options = Steering.of(self._prior(), label, features), Sampling.parse(sampling)
+        made = {"index": index, "streamed": True, "model": self.fingerprints, "melgpt": _version()}
+        how = {**_asked(steering, options, seed, seconds), **made}
+        return LongSound(
+            self.codec, self.vocoder, steering, options, seconds=seconds, seed=seed, index=index, how=how
+        )
 
     @torch.inference_mode()
     def generate_from_vae(
@@ -270,6 +286,15 @@ class SoundModel:
         if self.vae is None:
             raise UserError("this model folder has no vae.safetensors: make it with `melgpt train vae`")
         return self.vae
+
+
+def _asked(steering: Steering, options: Sampling, seed: int, seconds: float | None) -> dict[str, Any]:
+    """What a prior was asked for, in plain types."""
+    asked: dict[str, Any] = {"label": steering.label, "seed": seed, "seconds": seconds}
+    asked["sampling"] = options.plain()
+    if steering.features is not None:
+        asked["features"] = list(steering.features.shape)
+    return asked
 
 
 def load(folder: Path | str, **runtime: Any) -> SoundModel:

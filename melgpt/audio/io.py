@@ -5,6 +5,7 @@ A damaged file often decodes short without an error, so the decoded length is he
 """
 
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -87,16 +88,25 @@ def fade_out(audio: Audio, seconds: float = FADE_SECONDS) -> Audio:
 
 def write(path: Path | str, audio: Audio) -> None:
     """Write one sound, samples [1, T], as 16-bit WAV or FLAC, or OGG, by the suffix; whole or not at all."""
+    write_pieces(path, [audio], audio.rate)
+
+
+def write_pieces(path: Path | str, pieces: Iterable[Audio], rate: int) -> None:
+    """The same of a sound that comes in pieces, each held only until it is written."""
     path = Path(path)
     formats = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
     if path.suffix.lower() not in formats:
         raise UserError(f"cannot write {path.name}: the suffix must be one of {', '.join(formats)}")
-    if audio.samples.shape[0] != 1:
-        raise ValueError(f"write takes one sound, samples [1, T], not {list(audio.samples.shape)}")
     container, subtype = formats[path.suffix.lower()]
-    samples = audio.samples[0].detach().cpu().clamp(-1, 1).numpy()
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        soundfile.write(file, samples, audio.rate, format=container, subtype=subtype)
+    with (
+        atomic(path) as temporary,
+        open(temporary, "wb") as raw,
+        soundfile.SoundFile(raw, "w", rate, 1, format=container, subtype=subtype) as file,
+    ):
+        for audio in pieces:
+            if audio.samples.shape[0] != 1:
+                raise ValueError(f"write takes one sound, samples [1, T], not {list(audio.samples.shape)}")
+            file.write(audio.samples[0].detach().cpu().clamp(-1, 1).numpy())
 
 
 def _decode_soundfile(path: Path) -> tuple[Samples, int, float | None]:

@@ -27,12 +27,17 @@ FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Hiragino Sans",
 INK, PAPER = "#333333", "white"
 
 
-def save_mel(path: Path, values: Tensor, scale: MelScale, title: str = "") -> None:
-    """One mel, values [F, N] in [0, 1], as a PNG with seconds along and Hz up."""
-    seconds = values.shape[-1] / scale.frames_per_second
+def save_mel(
+    path: Path, values: Tensor, scale: MelScale, title: str = "", seconds: float | None = None
+) -> None:
+    """One mel, values [F, N] in [0, 1], as a PNG with seconds along and Hz up.
+
+    seconds: how long it is, where a value stands for more than a frame.
+    """
+    seconds = values.shape[-1] / scale.frames_per_second if seconds is None else seconds
     figure = _figure(min(max(3.2, 1.9 + 1.3 * seconds), 12.0), 3.0)
     axes = figure.add_subplot()
-    picture = _draw(axes, values, scale, seconds)
+    picture = _draw(axes, values, seconds, seconds)
     _label_hz(axes, scale)
     axes.set_xlabel("seconds", fontsize=9, color=INK)
     axes.set_ylabel("Hz", fontsize=9, color=INK)
@@ -61,7 +66,7 @@ def contact_sheet(
             label, rotation=0, ha="right", va="center", fontsize=11, color=INK, labelpad=8, family=_fonts()
         )
         for cell, mel in zip(axes[: len(mels)], mels, strict=True):
-            _draw(cell, mel, scale, longest)
+            _draw(cell, mel, mel.shape[-1] / scale.frames_per_second, longest)
         for cell in axes:
             cell.set_facecolor("#f2f2f2")
             cell.set_yticks([])
@@ -108,10 +113,9 @@ def _fonts() -> list[str]:
     return [font for font in FONTS if font in installed]
 
 
-def _draw(axes: Any, values: Tensor, scale: MelScale, seconds: float) -> Any:
-    """A mel in band numbers up and seconds along, in a cell that is `seconds` wide."""
-    bands, frames = values.shape
-    end = frames / scale.frames_per_second
+def _draw(axes: Any, values: Tensor, end: float, seconds: float) -> Any:
+    """A mel of `end` seconds in band numbers up and seconds along, in a cell that is `seconds` wide."""
+    bands = len(values)
     for side in axes.spines.values():
         side.set_visible(False)
     axes.tick_params(labelsize=8, length=2.5, color=INK, labelcolor=INK)

@@ -30,5 +30,10 @@ class Sound:
 
     def explain(self, path: Path | str) -> None:
         """Write how it was made (JSON): seed, options, fingerprints of the model."""
-        with atomic(Path(path)) as temporary:
-            temporary.write_text(json.dumps(self.how, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_how(path, self.how)
+
+
+def write_how(path: Path | str, how: dict[str, Any]) -> None:
+    """How a sound was made, as JSON."""
+    with atomic(Path(path)) as temporary:
+        temporary.write_text(json.dumps(how, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

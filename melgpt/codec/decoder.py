@@ -49,5 +49,12 @@ class Decoder(nn.Module):
         )
 
     def forward(self, latent: Tensor) -> Tensor:
-        h = self.levels(self.middle(self.conv_in(latent)))
-        return fold_out(self.conv_out(F.silu(self.norm_out(h))), self.stem_stride)
+        return self.finish(self.approach(latent))
+
+    def approach(self, latent: Tensor) -> Tensor:
+        """All but the last layer, clip by clip: latent [B, Z, H, W] → its input [B, C, F / f, N / t]."""
+        return F.silu(self.norm_out(self.levels(self.middle(self.conv_in(latent)))))
+
+    def finish(self, h: Tensor) -> Tensor:
+        """The last layer: what `approach` gave → mel [B, 1, F, N]."""
+        return fold_out(self.conv_out(h), self.stem_stride)

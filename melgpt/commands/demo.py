@@ -32,7 +32,9 @@ def run(args: argparse.Namespace) -> int:
     if not (corpus / ".complete").exists():
         build(corpus)
         (corpus / ".complete").touch()
-    fit.run(argparse.Namespace(source=corpus, out=model, recipe=args.recipe, changes=args.changes))
+    fit.run(
+        argparse.Namespace(source=corpus, out=model, recipe=args.recipe, memory=None, changes=args.changes)
+    )
     sounds = _generate(model, new)
     _sheet(args.out / "sheet.png", corpus, sounds)
     figures = json.loads((model / "figures.json").read_text(encoding="utf-8"))

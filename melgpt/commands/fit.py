@@ -8,6 +8,7 @@ changed. Options of a recipe are changed with key=value, for example train.codec
 import argparse
 from pathlib import Path
 
+from melgpt.arguments import MEMORY_HELP, memory_size
 from melgpt.paths import RECIPE_HELP, recipe_of
 
 
@@ -15,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="SRC", help="folder of sounds or videos")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="model folder to write")
     parser.add_argument("--recipe", help=RECIPE_HELP)
+    parser.add_argument("--memory", type=memory_size, metavar="SIZE", help=MEMORY_HELP)
     parser.add_argument("changes", nargs="*", metavar="key=value", help="changes to the recipe")
 
 
@@ -24,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.training.recipe import Recipe
 
     recipe = Recipe.read(args.recipe or recipe_of(args.out), args.changes)
-    run = Run(args.out, recipe)
+    run = Run(args.out, recipe, memory=args.memory)
     run.fit(args.source)
     first = run.labels[0]
     say(f'done: melgpt generate {args.out} --label "{first}" -n 8 --out new/')

@@ -2,10 +2,14 @@
 
 import argparse
 import hashlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from melgpt.arguments import add_runtime, runtime_of
+
+STREAMED_SECONDS = 60
+"""Longer sounds are written while they are made, in constant memory."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,14 +74,26 @@ def run(args: argparse.Namespace) -> int:
     labels = args.label or ([None] if video else list(model.labels) or [None])
     model.check_labels([label for label in labels if label is not None])
     for label in labels:
-        sounds = model.generate(label=label, features=features, **options)
+        long = args.seconds is not None and args.seconds > STREAMED_SECONDS
+        sounds = (_streamed if long else _held)(model, label=label, features=features, **options)
         for path in save_sounds(sounds, args.out, video=video[0].stem if video else ""):
             print(path)
     return 0
 
 
+def _held(model: Any, **options: Any) -> Iterable[Any]:
+    """Sounds that are made as a whole, several at a time."""
+    return model.generate(**options)
+
+
+def _streamed(model: Any, *, n: int, **options: Any) -> Iterator[Any]:
+    """Long sounds, each made while it is written."""
+    for index in range(n):
+        yield model.stream(index=index, **options)
+
+
 def save_sounds(
-    sounds: list[Any], folder: Path, names: list[str] | None = None, video: str = ""
+    sounds: Iterable[Any], folder: Path, names: list[str] | None = None, video: str = ""
 ) -> list[Path]:
     """WAV, PNG and JSON of each sound; returns the paths of the WAVs.
 

@@ -6,6 +6,7 @@ The VAE, which `fit` leaves out, is what `interpolate` needs; it is trained as a
 import argparse
 from pathlib import Path
 
+from melgpt.arguments import MEMORY_HELP, memory_size
 from melgpt.paths import RECIPE_HELP, recipe_of
 
 
@@ -14,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="prepared data set")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="model folder to write")
     parser.add_argument("--recipe", help=RECIPE_HELP)
+    parser.add_argument("--memory", type=memory_size, metavar="SIZE", help=MEMORY_HELP)
     parser.add_argument("changes", nargs="*", metavar="key=value", help="changes to the recipe")
 
 
@@ -23,7 +25,8 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.training.recipe import Recipe
 
     store = Store.open(args.data)
-    work = VAERun(args.out, Recipe.read(args.recipe or recipe_of(args.out), args.changes))
+    recipe = Recipe.read(args.recipe or recipe_of(args.out), args.changes)
+    work = VAERun(args.out, recipe, memory=args.memory)
     if args.stage == "codec":
         work.train_codec(store)
         work.make_vocoder()

@@ -9,8 +9,9 @@ written to their end: a model has learnt that a sound is nearly over there, and 
 The memory of the cache is that of one window, whatever the length.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,7 +67,7 @@ def strides(
 
 
 @torch.inference_mode()
-def sample_long(
+def sample_windows(
     gpt: GPT,
     prefix: Callable[[int], Tensor],
     nothing: Tensor,
@@ -77,8 +78,8 @@ def sample_long(
     sampling: Sampling,
     streams: Sequence[torch.Generator],
     given: Tensor | None = None,
-) -> Tensor:
-    """New token sequences [B, W * rows], written window after window.
+) -> Iterator[Tensor]:
+    """New tokens [B, columns * rows] of window after window; only one window is held.
 
     prefix: the condition [B, P, C] of the window that starts at a column; nothing [B, P, C]: no condition.
     codes: only tokens below are drawn, so that no sound ends before its time. Each stream gives one number
@@ -87,24 +88,34 @@ def sample_long(
     """
     batch, device = len(streams), nothing.device
     guided = sampling.guidance != 1
-    tokens = torch.zeros(batch, plan[-1].stop * rows, dtype=torch.int64, device=device)
-    if given is not None:
-        tokens[:, : given.shape[1]] = given
+    seen = torch.zeros(batch, 0, dtype=torch.int64, device=device) if given is None else given.to(device)
+    begin = 0
     longest = max(window.stop - window.start for window in plan) * rows
     cache = gpt.empty_cache(batch * (1 + guided), nothing.shape[1] + longest)
     no_code = torch.arange(gpt.vocabulary, device=device) >= codes
-    with gpt.writing(batch * (1 + guided)):
-        for window in plan:
-            start, first, stop = (column * rows for column in (window.start, window.first, window.stop))
-            prefixes = torch.cat([prefix(window.start), nothing]) if guided else prefix(window.start)
-            logits = gpt.prefill(tokens[:, start:first].repeat(1 + guided, 1), prefixes, cache)
-            for place in range(first, stop):
+    for window in plan:
+        start, first, stop = (column * rows for column in (window.start, window.first, window.stop))
+        tokens = torch.zeros(batch, stop - start, dtype=torch.int64, device=device)
+        tokens[:, : first - start] = seen[:, start - begin : first - begin]
+        prefixes = torch.cat([prefix(window.start), nothing]) if guided else prefix(window.start)
+        with gpt.writing(batch * (1 + guided)):
+            logits = gpt.prefill(tokens[:, : first - start].repeat(1 + guided, 1), prefixes, cache)
+            for place in range(first - start, stop - start):
                 if guided:
                     logits = guide(logits[:batch], logits[batch:], sampling.guidance)
                 logits = logits.masked_fill(no_code, -torch.inf)
                 uniform = torch.stack([torch.rand((), generator=s, dtype=torch.float64) for s in streams])
                 token = pick(probabilities(logits.cpu(), sampling), uniform).to(device)
                 tokens[:, place] = token
-                if place < stop - 1:
-                    logits = gpt.step(token.repeat(1 + guided), place - start, nothing.shape[1], cache)
-    return tokens
+                if place < stop - start - 1:
+                    logits = gpt.step(token.repeat(1 + guided), place, nothing.shape[1], cache)
+        seen, begin = tokens, start
+        yield tokens[:, first - start :]
+
+
+def sample_long(
+    gpt: GPT, prefix: Callable[[int], Tensor], nothing: Tensor, *, given: Tensor | None = None, **options: Any
+) -> Tensor:
+    """What `sample_windows` writes as a whole, behind what is given: [B, W * rows]."""
+    written = sample_windows(gpt, prefix, nothing, given=given, **options)
+    return torch.cat([*([] if given is None else [given]), *written], dim=1)

@@ -1,14 +1,14 @@
 """A wish for sounds, a class or a video or both, checked, turned into prefixes for a prior, and written."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from melgpt.errors import UserError
-from melgpt.gpt.long import sample_long, strides
+from melgpt.gpt.long import sample_windows, strides
 from melgpt.gpt.order import unflatten
 from melgpt.gpt.prior import Prior
 from melgpt.gpt.sampling import Sampling, sample
@@ -65,30 +65,35 @@ class Steering:
     def write(self, columns: int, options: Sampling, streams: Sequence[torch.Generator]) -> list[Tensor]:
         """Code grids [1, H, W], one a stream; beyond the prior's own length in a window that slides."""
         prior, clips = self.prior, len(streams)
-        rows, nothing = prior.config.rows, prior.conditioning.nothing(clips)
         if columns > prior.config.columns:
-            tokens: Sequence[Tensor] = sample_long(
-                prior.gpt,
-                lambda column: self.prefix(clips, column),
-                nothing,
-                plan=strides(columns, prior.config.columns),
-                rows=rows,
-                codes=prior.config.codebook,
-                sampling=options,
-                streams=streams,
-            ).unbind()
-        else:
-            tokens = sample(
-                prior.gpt,
-                self.prefix(clips),
-                nothing,
-                length=columns * rows,
-                end=prior.end,
-                rows=rows,
-                sampling=options,
-                streams=streams,
-            )
-        return [unflatten(row[None], rows) for row in tokens]
+            return list(torch.cat(list(self.stream(columns, options, streams)), dim=-1).split(1))
+        tokens = sample(
+            prior.gpt,
+            self.prefix(clips),
+            prior.conditioning.nothing(clips),
+            length=columns * prior.config.rows,
+            end=prior.end,
+            rows=prior.config.rows,
+            sampling=options,
+            streams=streams,
+        )
+        return [unflatten(row[None], prior.config.rows) for row in tokens]
+
+    def stream(self, columns: int, options: Sampling, streams: Sequence[torch.Generator]) -> Iterator[Tensor]:
+        """The next columns [B, H, n] of the grids, window after window; no sound ends before its time."""
+        prior, clips = self.prior, len(streams)
+        written = sample_windows(
+            prior.gpt,
+            lambda column: self.prefix(clips, column),
+            prior.conditioning.nothing(clips),
+            plan=strides(columns, prior.config.columns),
+            rows=prior.config.rows,
+            codes=prior.config.codebook,
+            sampling=options,
+            streams=streams,
+        )
+        for tokens in written:
+            yield unflatten(tokens, prior.config.rows)
 
 
 def _checked(features: Tensor, depth: int) -> Tensor:

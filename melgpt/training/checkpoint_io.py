@@ -1,11 +1,10 @@
 """Training checkpoints that appear whole or not at all, whatever happens while they are written."""
 
-import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
@@ -21,10 +20,34 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        with atomic(Path(path)) as temporary:
-            temporary.write_bytes(buffer.getbuffer())
+        with atomic(Path(path)) as temporary, open(temporary, "wb") as file:
+            writer = _Writer(file)
+            torch.save(checkpoint, writer)  # type: ignore[arg-type]
+            if writer.error is not None:
+                raise writer.error
+
+
+class _Writer:
+    """A file that keeps the first error for later: torch's own code would turn it into another one."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        if self.error is None:
+            try:
+                return self.file.write(data)
+            except OSError as error:
+                self.error = error
+        return memoryview(data).nbytes
+
+    def flush(self) -> None:
+        if self.error is None:
+            try:
+                self.file.flush()
+            except OSError as error:
+                self.error = error
 
 
 @contextmanager

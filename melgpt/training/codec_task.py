@@ -6,6 +6,7 @@ Both networks are trained by manual optimisation from one generator forward a st
 the reconstruction that the generator was just judged on.
 """
 
+from functools import partial
 from typing import Any
 
 import lightning
@@ -21,8 +22,10 @@ from melgpt.losses.reconstruction import mel_l1
 from melgpt.nn.convolution import channels_last
 from melgpt.quantizers.usage import counts, perplexity
 from melgpt.training.errors import check_finite
+from melgpt.training.portions import Portions, Probe
 from melgpt.training.schedule import learning_rate, optimiser, set_learning_rate
 from melgpt.training.settings import CodecTraining
+from melgpt.types import Quantized
 
 
 class CodecTask(lightning.LightningModule):
@@ -32,7 +35,7 @@ class CodecTask(lightning.LightningModule):
         """perceptual: the network of the perceptual loss, which stays as it is."""
         super().__init__()
         self.automatic_optimization = False
-        self.codec, self.settings = codec, config
+        self.codec, self.settings, self.portions = codec, config, Portions()
         self.discriminator = channels_last(Discriminator(config.discriminator, codec.scale.n_mels))
         # In a tuple, which hides it from Lightning: neither averaged, saved nor put in training mode.
         self._judges = () if perceptual is None else (perceptual.eval().requires_grad_(False),)
@@ -60,8 +63,7 @@ class CodecTask(lightning.LightningModule):
         """mel [B, 1, F, N] in [0, 1]."""
         step = self.batches_done()
         values = mel.contiguous(memory_format=torch.channels_last) * 2 - 1
-        quantized = self.codec.encode(values)
-        reconstruction = self.codec.decode(quantized.z)
+        quantized, reconstruction = self._reconstruct(values)
         adversarial = step >= self.settings.adversarial_start
         loss = self._loss(values, reconstruction, quantized.loss, adversarial)
         self._log_loss(loss)
@@ -75,10 +77,29 @@ class CodecTask(lightning.LightningModule):
         self.log("learning_rate", learning_rate(step, self.settings))
         self._last_values = values if self._restarts else None
 
+    def _reconstruct(self, values: Tensor) -> tuple[Quantized, Tensor]:
+        """values [B, 1, F, N] through the codec; what needs most memory goes in portions of the batch."""
+        quantized = self.codec.quantizer(self.portions(self.codec.latent, values))
+        return quantized, self.codec.decoder.finish(self.portions(self._approach, quantized.z))
+
+    def _approach(self, z: Tensor) -> Tensor:
+        return self.codec.decoder.approach(self.codec.after(z))
+
+    def probes(self, batch: Tensor) -> list[Probe]:
+        """Both halves of a step on a batch [B, 1, F, N] in [0, 1], with everything that may take part."""
+        values = batch.contiguous(memory_format=torch.channels_last) * 2 - 1
+        adversarial = self.settings.adversarial_start < self.settings.steps
+
+        def generator() -> object:
+            quantized, reconstruction = self._reconstruct(values)
+            return self._loss(values, reconstruction, quantized.loss, adversarial)
+
+        return [generator, *[partial(self._judge, values, values)] * adversarial]
+
     def _loss(
         self, values: Tensor, reconstruction: Tensor, quantizer_loss: Tensor, adversarial: bool
     ) -> CodecLoss:
-        distances = [judge.to(self.device)(reconstruction, values) for judge in self._judges]
+        distances = [self.portions(judge.to(self.device), reconstruction, values) for judge in self._judges]
         # Its gradients would be thrown away.
         self.discriminator.requires_grad_(False)
         loss = codec_loss(
@@ -106,8 +127,7 @@ class CodecTask(lightning.LightningModule):
         self.log_dict({f"train/{name}": value.detach() for name, value in shown.items() if value is not None})
 
     def _discriminator_step(self, values: Tensor, reconstruction: Tensor) -> Tensor:
-        real, fake = self.discriminator(values), self.discriminator(reconstruction)
-        loss = discriminator_loss(real, fake, self.settings.adversarial_loss)
+        loss, real, fake = self._judge(values, reconstruction)
         self.log_dict(
             {
                 "train/discriminator_loss": loss.detach(),
@@ -117,6 +137,11 @@ class CodecTask(lightning.LightningModule):
         )
         self._step(1, self.discriminator, loss)
         return loss
+
+    def _judge(self, values: Tensor, reconstruction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The discriminator's loss, its logits of the real ones and of the fake ones."""
+        real, fake = self.discriminator(values), self.discriminator(reconstruction)
+        return discriminator_loss(real, fake, self.settings.adversarial_loss), real, fake
 
     def _step(self, number: int, network: torch.nn.Module, loss: Tensor) -> None:
         optimizer: Any = self.optimizers()[number]  # type: ignore[index]

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +23,35 @@ from melgpt.errors import UserError
 from melgpt.evaluation.card import write_card
 from melgpt.evaluation.measures import codec_measures, prior_measures, row_counts
 from melgpt.gpt.prior import Prior
+from melgpt.losses.perceptual import Perceptual
 from melgpt.paths import atomic
 from melgpt.progress import say
 from melgpt.runtime import choose_device, peak_memory_gib
 from melgpt.training.callbacks import HearReconstructions
 from melgpt.training.codec_task import CodecTask
+from melgpt.training.crop_length import crops, with_fitting_crops
 from melgpt.training.crops import MelCrops, WholeClips
 from melgpt.training.data import EpochData
+from melgpt.training.memory import Limit
 from melgpt.training.perceptual import open_perceptual
 from melgpt.training.prior_task import PriorTask
 from melgpt.training.recipe import Recipe
-from melgpt.training.sequences import AllSequences, Sequences, collate
+from melgpt.training.run_folder import FIGURES, check_folder, read_figures
+from melgpt.training.sequences import AllSequences, Sequences, collate, longest
 from melgpt.training.stage import BEST, LAST, Stage, early_stopping, epochs
 
 HEARD_CLIPS = 4
-FIGURES = "figures.json"
 
 
 class Run:
     """A model folder in the making."""
 
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
+    def __init__(self, folder: Path, recipe: Recipe, *, memory: int | None = None) -> None:
+        """memory: bytes that training keeps to; None: as many as the recipe's batches take."""
         self.folder, self.recipe = folder, recipe
-        _check_folder(folder)
-        self.figures = _read_figures(folder / FIGURES)
+        self.limit = None if memory is None else Limit(memory, folder / "training")
+        check_folder(folder)
+        self.figures = read_figures(folder / FIGURES)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -70,20 +76,21 @@ class Run:
 
     def train_codec(self, store: Store) -> None:
         """Stage `codec`: codec.safetensors."""
-        settings = self.recipe.train.codec
         self._check_scale(store)
-        made_from = {
-            "data": store.fingerprint,
-            "codec": self.recipe.codec.plain(),
-            "training": settings.plain(),
-        }
-        perceptual = open_perceptual(settings, self.recipe.mel)
-        if perceptual is not None:
-            made_from["perceptual"] = checkpoint.fingerprint(perceptual)
+        perceptual = open_perceptual(self.recipe.train.codec, self.recipe.mel)
+        made_from = self._codec_made_from(store, perceptual)
         if self._is_done("codec", made_from):
             return
+        if self.limit is not None:
+            self.recipe = with_fitting_crops(self.recipe, self.limit, perceptual)
+            self._write_recipe(self.recipe)
+            made_from = self._codec_made_from(store, perceptual)
+            if self._is_done("codec", made_from):
+                return
+        settings = self.recipe.train.codec
         torch.manual_seed(settings.seed)
         task = CodecTask(Codec(self.recipe.codec), settings, perceptual)
+        self._keep_to_limit("codec", task, partial(crops, self.recipe), settings.batch)
         number, length = epochs(settings)
         data = EpochData(
             lambda epoch: MelCrops(store, settings, epoch, length * settings.batch),
@@ -105,6 +112,22 @@ class Run:
         stage.load(task, LAST)
         self._measure("codec", codec_measures(task.part.eval(), store))
         self._finish("codec", task.part, made_from, {"data": store.fingerprint})
+
+    def _codec_made_from(self, store: Store, perceptual: Perceptual | None) -> dict[str, Any]:
+        made_from = {
+            "data": store.fingerprint,
+            "codec": self.recipe.codec.plain(),
+            "training": self.recipe.train.codec.plain(),
+        }
+        return (
+            made_from
+            if perceptual is None
+            else {**made_from, "perceptual": checkpoint.fingerprint(perceptual)}
+        )
+
+    def _keep_to_limit(self, stage: str, task: Any, batch: Callable[[int], Any], size: int) -> None:
+        if self.limit is not None:
+            self.limit.keep(stage, task, batch, size, self.recipe.runtime)
 
     def make_vocoder(self) -> None:
         """Stage `vocoder`: vocoder.safetensors, from nothing or from a file of trained weights."""
@@ -156,6 +179,7 @@ class Run:
         if config.row_aware:
             prior.gpt.start_at_frequencies(row_counts(prior, train))
         task = PriorTask(prior, settings)
+        self._keep_to_limit("prior", task, partial(longest, prior.length, videos), settings.batch)
         number, length = epochs(settings)
         shape: dict[str, Any] = {"rows": config.rows, "end": prior.end, "videos": videos}
         data = EpochData(
@@ -286,24 +310,6 @@ class Run:
         finally:
             self.figures["seconds"][stage] = round(before + time.monotonic() - start, 1)
             self._write_figures()
-
-
-def _check_folder(folder: Path) -> None:
-    """Raises UserError for a folder that holds something else than a run: its files would be written over."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder} is a file; give a folder")
-    ours = ("data/data.json", "data.partial", "training", FIGURES, "codec.safetensors")
-    if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in ours):
-        raise UserError(f"--out {folder} is not empty and not a model folder: give a new folder")
-
-
-def _read_figures(file: Path) -> dict[str, Any]:
-    """Figures of an earlier run; mere statistics, so damaged ones are forgotten."""
-    try:
-        figures = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        figures = None
-    return figures if isinstance(figures, dict) and "seconds" in figures else {"seconds": {}}
 
 
 def digest(values: dict[str, Any]) -> str:

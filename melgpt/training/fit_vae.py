@@ -96,6 +96,12 @@ class VAERun(Run):
             settings.kl_warmup, start=settings.kl_start, clips=clips, batch=settings.batch, beta=settings.beta
         )
         task, judged = VAETask(vae, settings, annealing), len(sounds.valid) >= settings.least_valid
+        self._keep_to_limit(
+            stage.folder.name,
+            task,
+            lambda clips: torch.zeros(clips, sounds.length, dtype=torch.int64),
+            settings.batch,
+        )
         with self._timed(f"train {stage.folder.name.replace('_', ' ')}", go_on=stage.resumes):
             stage.train(
                 task,

@@ -1,6 +1,7 @@
 """Training of the prior: the next code, by cross-entropy; reported in bits a token."""
 
 import math
+from functools import partial
 from typing import Any
 
 import lightning
@@ -11,6 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 from melgpt.gpt.model import weight_decay_groups
 from melgpt.gpt.prior import Prior
 from melgpt.training.errors import check_finite
+from melgpt.training.portions import Portions, Probe
 from melgpt.training.schedule import learning_rate, optimiser, set_learning_rate
 from melgpt.training.sequences import IGNORED
 from melgpt.training.settings import PriorTraining
@@ -21,7 +23,7 @@ class PriorTask(lightning.LightningModule):
 
     def __init__(self, prior: Prior, config: PriorTraining) -> None:
         super().__init__()
-        self.prior, self.settings = prior, config
+        self.prior, self.settings, self.portions = prior, config, Portions()
         self._bits: list[tuple[float, int]] = []
 
     @property
@@ -34,7 +36,7 @@ class PriorTask(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, ...], index: int) -> Tensor:
         """Targets [B, S] (IGNORED where padded), labels [B] and, if it sees videos, frames [B, T, D]."""
-        loss = _cross_entropy(self.prior, *batch, smoothing=self.settings.label_smoothing).mean()
+        loss = self._losses(batch, self.settings.label_smoothing).mean()
         step = self.trainer.fit_loop.epoch_loop.total_batch_idx
         set_learning_rate(self.trainer.optimizers[0], step, self.settings)
         check_finite(loss, "prior", step)
@@ -50,8 +52,16 @@ class PriorTask(lightning.LightningModule):
         self._bits.clear()
 
     def validation_step(self, batch: tuple[Tensor, ...], index: int) -> None:
-        losses = _cross_entropy(self.prior, *batch)
+        losses = self._losses(batch)
         self._bits.append((float(losses.sum()) / math.log(2), len(losses)))
+
+    def probes(self, batch: tuple[Tensor, ...]) -> list[Probe]:
+        """A step on a batch."""
+        return [lambda: self._losses(batch, self.settings.label_smoothing).mean()]
+
+    def _losses(self, batch: tuple[Tensor, ...], smoothing: float = 0.0) -> Tensor:
+        """Losses in nats of all tokens that count, [tokens]."""
+        return self.portions(partial(_cross_entropy, self.prior, smoothing=smoothing), *batch)
 
     def on_validation_epoch_end(self) -> None:
         tokens = sum(n for _, n in self._bits)

@@ -85,3 +85,10 @@ def collate(batch: list[tuple[Any, ...]]) -> tuple[Tensor, ...]:
 def collate_whole(batch: list[tuple[Any, ...]], *, silence: Tensor, length: int) -> Tensor:
     """Tokens [B, length]: shorter sounds are followed by columns of silence, whose codes are silence [H]."""
     return torch.stack([fill_up(tokens, silence, length) for tokens, *_ in batch])
+
+
+def longest(length: int, videos: Videos | None, clips: int) -> tuple[Tensor, ...]:
+    """A batch of so many clips as large as one can be: code 0 and class 0 everywhere, `length` tokens."""
+    label = torch.zeros(clips, dtype=torch.int64)
+    targets = label[:, None].expand(clips, length).contiguous()
+    return (targets, label) if videos is None else (targets, label, torch.stack([videos(0)] * clips))

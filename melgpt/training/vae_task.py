@@ -12,6 +12,7 @@ from melgpt.gpt.model import weight_decay_groups
 from melgpt.gpt.vae import GPTVAE
 from melgpt.losses.kl import Annealing, VAELoss, kl_per_dimension, vae_loss
 from melgpt.training.errors import check_finite
+from melgpt.training.portions import Portions, Probe
 from melgpt.training.schedule import learning_rate, optimiser, set_learning_rate
 from melgpt.training.settings import VAETraining
 
@@ -22,6 +23,7 @@ class VAETask(lightning.LightningModule):
     def __init__(self, vae: GPTVAE, config: VAETraining, annealing: Annealing) -> None:
         super().__init__()
         self.vae, self.settings, self.annealing = vae, config, annealing
+        self.portions = Portions()
         self._seen: list[tuple[VAELoss, int]] = []
 
     @property
@@ -71,6 +73,14 @@ class VAETask(lightning.LightningModule):
         self.log("val/kl", kl)
 
     def _loss(self, tokens: Tensor, noise: torch.Generator | None, **weights: Any) -> VAELoss:
-        mean, log_variance = self.vae.encode(tokens)
-        error = self.vae.error(tokens, self.vae.draw(mean, log_variance, noise))
+        mean, log_variance = self.portions(self._ends, tokens).chunk(2, dim=-1)
+        error = self.portions(self.vae.error, tokens, self.vae.draw(mean, log_variance, noise))
         return vae_loss(error, kl_per_dimension(mean, log_variance), **weights)
+
+    def _ends(self, tokens: Tensor) -> Tensor:
+        """Mean and log-variance of z side by side, [B, 2 C]."""
+        return torch.cat(self.vae.encode(tokens), dim=-1)
+
+    def probes(self, batch: Tensor) -> list[Probe]:
+        """A step on a batch."""
+        return [lambda: self._loss(batch, None, weight=1.0)]

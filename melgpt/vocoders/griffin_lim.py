@@ -65,11 +65,15 @@ class GriffinLim(nn.Module):
         return self.config.mel
 
     @torch.no_grad()
-    def forward(self, mel: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self, mel: Tensor, *, generator: torch.Generator | None = None, past: Tensor | None = None
+    ) -> Tensor:
         """Mel [B, F, N] in [0, 1] → samples [B, T] float32 in [-1, 1], T = hop * N.
 
         All clips start from the same phases, so that a clip does not depend on the batch it is in. A value of
-        0 is silence, not the scale's smallest magnitude. Raises ValueError for another number of bands.
+        0 is silence, not the scale's smallest magnitude. past [B, hop * n]: the sound of the first n frames,
+        whose phases are kept, so that what follows goes on from them.
+        Raises ValueError for another number of bands.
         """
         if mel.ndim != 3 or mel.shape[1] != self.scale.n_mels:
             raise ValueError(f"needs a mel [B, {self.scale.n_mels}, N], not {list(mel.shape)}")
@@ -80,6 +84,8 @@ class GriffinLim(nn.Module):
         wanted = self._bins(bands)  # [B, N, bins]
         frames = _Frames(self.scale, wanted.shape[1], self.window)
         spectrum = wanted * self._start(wanted, generator)
+        known = self._known(past, wanted.shape[1])  # [B, n', bins], of length 1
+        spectrum[:, : known.shape[1]] = wanted[:, : known.shape[1]] * known
         previous = torch.zeros_like(spectrum)
         blend = self.config.momentum / (1 + self.config.momentum)
         for _ in range(self.config.iterations):
@@ -87,6 +93,7 @@ class GriffinLim(nn.Module):
             rebuilt = frames.split(samples)[..., self.first : self.last]
             ahead = torch.sub(rebuilt, previous, alpha=blend)
             spectrum = ahead.mul_(wanted / ahead.abs().clamp_(min=1e-12))
+            spectrum[:, : known.shape[1]] = wanted[:, : known.shape[1]] * known
             previous = rebuilt
         samples = frames.join(self._widen(spectrum))[:, :length]
         # Where half a window is less than a hop, nothing is known of the last few samples.
@@ -112,6 +119,15 @@ class GriffinLim(nn.Module):
             generator = torch.Generator().manual_seed(self.config.seed)
         turns = torch.rand(wanted.shape[1:], generator=generator, device=generator.device)
         return torch.polar(torch.ones_like(turns), 2 * torch.pi * turns).to(wanted.device)
+
+    def _known(self, past: Tensor | None, count: int) -> Tensor:
+        """Phases [B, n, bins] of the frames that lie wholly inside the past, as numbers of length 1."""
+        half = -(-self.scale.n_fft // 2 // self.scale.hop)
+        frames = 0 if past is None else min(past.shape[1] // self.scale.hop - half, count)
+        if past is None or frames < 1:
+            return torch.zeros(1, 0, self.last - self.first, dtype=torch.complex64, device=self.window.device)
+        spectrum = _Frames(self.scale, count, self.window).split(past)[:, :frames, self.first : self.last]
+        return torch.polar(torch.ones_like(spectrum.real), spectrum.angle())
 
     def _widen(self, spectrum: Tensor) -> Tensor:
         return F.pad(spectrum, (self.first, self.scale.n_fft // 2 + 1 - self.last))

@@ -4,6 +4,7 @@ Written with 2-D convolutions of height 1 in `channels_last`: the same sums as t
 1-D ones miss the fast kernels (1.7 times as slow in float32, 4.4 times in bfloat16).
 """
 
+import math
 from typing import Self
 
 import torch
@@ -91,6 +92,17 @@ class MelGAN(nn.Module):
             if is_parametrized(module):
                 remove_parametrizations(module, "weight")
         self.to(torch.bfloat16)
+
+    @property
+    def reach(self) -> int:
+        """Frames to either side that a sample depends on: pieces with as much around them are exact."""
+        blocks = sum(3**i for i in range(self.config.residual_blocks))
+        rate, frames = 1, float(EDGE)
+        for ratio in self.config.ratios:
+            frames += 1 / rate
+            rate *= ratio
+            frames += blocks / rate
+        return math.ceil(frames + EDGE / rate)
 
     def forward(self, mel: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Mel [B, F, N] in [0, 1] → samples [B, T] float32 in [-1, 1], T = hop * N.

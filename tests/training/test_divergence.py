@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from conftest import MICRO
-from melgpt.codec.codec import Codec
+from melgpt.codec.decoder import Decoder
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.training.fit import Run
@@ -19,14 +19,14 @@ def test_a_nan_names_the_step_and_the_last_good_checkpoint(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
-    decode = Codec.decode
+    finish = Decoder.finish
 
-    def broken(self: Codec, z: torch.Tensor) -> torch.Tensor:
+    def broken(self: Decoder, h: torch.Tensor) -> torch.Tensor:
         nonlocal calls
         calls += self.training
-        return decode(self, z) * (torch.nan if self.training and calls > BROKEN_STEP else 1)
+        return finish(self, h) * (torch.nan if self.training and calls > BROKEN_STEP else 1)
 
-    monkeypatch.setattr(Codec, "decode", broken)
+    monkeypatch.setattr(Decoder, "finish", broken)
     run = Run(tmp_path, Recipe.read(str(MICRO)))
     with pytest.raises(UserError) as caught:
         run.train_codec(Store.open(trained / "data"))

@@ -1,0 +1,180 @@
+"""Sounds of any length in constant memory: columns, mel and samples flow through in pieces.
+
+The codec normalises over the whole map that it decodes, so that pieces are never quite the whole: each is as
+long as the sounds that the prior has learnt and overlaps the next by a quarter, in which the mels are
+cross-faded. A grid of one piece is decoded as it is as a whole.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from melgpt.audio.io import FADE_SECONDS, fade_out, write_pieces
+from melgpt.audio.picture import save_mel
+from melgpt.audio.sound import write_how
+from melgpt.codec.codec import Codec
+from melgpt.errors import UserError
+from melgpt.gpt.sampling import Sampling, random_streams
+from melgpt.gpt.steering import Steering
+from melgpt.progress import progress
+from melgpt.types import Audio, MelScale
+from melgpt.vocoders.pieces import OVERLAP, in_pieces
+
+PICTURE_COLUMNS = 1500
+"""Most values along the picture of a sound: each is the mean of some frames."""
+MOST_BYTES = (1 << 32) - (1 << 16)
+"""A WAV file holds no more."""
+
+
+class LongSound:
+    """A sound that is made while it is read: iterating gives its Audio in pieces, the same ones each time."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        vocoder: Any,
+        steering: Steering,
+        options: Sampling,
+        *,
+        seconds: float,
+        seed: int,
+        index: int,
+        how: dict[str, Any],
+    ) -> None:
+        """how: how it is made, for `explain`. Raises UserError for a length that is none."""
+        if not 0 < seconds < math.inf:
+            raise UserError(f"seconds must be a number above 0, not {seconds}")
+        self.codec, self.vocoder, self.steering, self.options = codec, vocoder, steering, options
+        self.seconds, self.seed, self.index, self.how = seconds, seed, index, how
+        scale = codec.scale
+        self.frames = math.ceil(seconds * scale.rate / scale.hop)
+        self._picture = _Picture(self.frames)
+
+    def __iter__(self) -> Iterator[Audio]:
+        self._picture = _Picture(self.frames)
+        with progress("sound", round(self.seconds)) as bar:
+            for audio in self._pieces():
+                yield audio
+                bar.advance(round(audio.seconds))
+
+    def save(self, path: Path | str) -> None:
+        """Write the sound: WAV, FLAC or OGG by the suffix. Raises UserError where a WAV cannot hold it."""
+        rate = self.codec.scale.rate
+        if Path(path).suffix.lower() == ".wav" and 2 * self.seconds * rate > MOST_BYTES:
+            most = MOST_BYTES / 2 / rate
+            raise UserError(f"a WAV file holds up to {most:.0f} s at {rate} Hz, not {self.seconds:.0f}")
+        write_pieces(path, self, rate)
+
+    def plot(self, path: Path | str) -> None:
+        """Write a picture of the mel (PNG), as far as it was read."""
+        label = self.how.get("label") or ""
+        save_mel(Path(path), self._picture.values(), self.codec.scale, label, self.seconds)
+
+    def explain(self, path: Path | str) -> None:
+        """Write how it was made (JSON)."""
+        write_how(path, self.how)
+
+    @torch.inference_mode()
+    def _pieces(self) -> Iterator[Audio]:
+        scale, network = self.codec.scale, self.codec.config.network
+        context, streams = self.steering.prior.config.columns, random_streams(self.seed, 1, self.index)
+        # Another stream than that of the codes, which are then the same as those of `generate`.
+        phases = torch.Generator().manual_seed((streams[0].initial_seed() + 1) % (1 << 63))
+        grids = self.steering.stream(self.codec.config.columns(self.frames), self.options, streams)
+
+        def mels() -> Iterator[Tensor]:
+            for mel in _first(mel_pieces(self.codec, grids, context), self.frames):
+                self._picture.add(mel.cpu())
+                yield mel
+
+        frames = max(context * network.token_size[1], 2 * OVERLAP)
+        parts = _first(in_pieces(self.vocoder, mels(), frames, phases), round(self.seconds * scale.rate))
+        for samples, last in _with_end(parts, scale):
+            audio = Audio(samples.cpu(), scale.rate)
+            yield fade_out(audio) if last else audio
+
+
+def mel_pieces(codec: Codec, grids: Iterator[Tensor], columns: int) -> Iterator[Tensor]:
+    """The next frames [1, F, n] of the mel of a grid that comes in columns [1, H, n].
+
+    So many columns, at least 2, are decoded together; a grid of no more gives what `codec.detokenize` does.
+    """
+    columns = max(columns, 2)
+    frames, shared = codec.config.network.token_size[1], max(1, columns // 4)
+    device = codec.before.weight.device
+    tail: Tensor | None = None
+    for grid, new, last in _windows(grids, columns, columns - shared):
+        mel = codec.detokenize(grid.to(device))[..., (grid.shape[-1] - new) * frames :]
+        if tail is not None:
+            rise = torch.linspace(0, 1, tail.shape[-1], device=device)
+            mel[..., : tail.shape[-1]] = tail.lerp(mel[..., : tail.shape[-1]], rise)
+        if last:
+            yield mel
+        else:
+            yield mel[..., : -shared * frames]
+            tail = mel[..., -shared * frames :].clone()
+
+
+def _windows(grids: Iterator[Tensor], columns: int, step: int) -> Iterator[tuple[Tensor, int, bool]]:
+    """Windows [1, H, columns] of a grid, how many of their last columns are new or blended, whether the last.
+
+    Each begins `step` columns after the one before; the last one ends with the grid, and is as long.
+    """
+    held: Tensor | None = None
+    begun = False
+    for grid in grids:
+        held = grid if held is None else torch.cat([held, grid], dim=-1)
+        # The columns of the window before stay, for a last window that needs more of them.
+        while held.shape[-1] > (step if begun else 0) + columns:
+            first = step if begun else 0
+            held = held[..., first:]
+            yield held[..., :columns], columns, False
+            begun = True
+    if held is not None:
+        rest = held.shape[-1] - (step if begun else 0)
+        yield held[..., -columns:], rest, True
+
+
+def _first(pieces: Iterator[Tensor], length: int) -> Iterator[Tensor]:
+    """The pieces [..., n] up to a whole length."""
+    for piece in pieces:
+        if length <= 0:
+            return
+        yield piece[..., :length]
+        length -= piece.shape[-1]
+
+
+def _with_end(pieces: Iterator[Tensor], scale: MelScale) -> Iterator[tuple[Tensor, bool]]:
+    """The pieces [1, n], and whether each is the last, which is long enough to be faded out."""
+    least, held = math.ceil(FADE_SECONDS * scale.rate), None
+    for piece in pieces:
+        held = piece if held is None else torch.cat([held, piece], dim=-1)
+        if held.shape[-1] > least:
+            yield held[..., :-least], False
+            held = held[..., -least:]
+    if held is not None:
+        yield held, True
+
+
+class _Picture:
+    """A mel of any length in at most PICTURE_COLUMNS columns."""
+
+    def __init__(self, frames: int) -> None:
+        self.each = -(-frames // PICTURE_COLUMNS)
+        self._columns, self._rest = list[Tensor](), list[Tensor]()
+
+    def add(self, mel: Tensor) -> None:
+        """The next frames [1, F, n]."""
+        values = torch.cat([*self._rest, mel[0]], dim=-1)
+        whole = values.shape[-1] // self.each * self.each
+        self._columns.append(values[:, :whole].unflatten(1, (-1, self.each)).mean(-1))
+        self._rest = [values[:, whole:]]
+
+    def values(self) -> Tensor:
+        """[F, columns]"""
+        rest = [part.mean(1, keepdim=True) for part in self._rest if part.shape[1]]
+        return torch.cat([*self._columns, *rest], dim=1)
