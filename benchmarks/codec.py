@@ -21,7 +21,8 @@ def rows(machine: Machine, quick: bool) -> list[Row]:
     recipe = Recipe.read("seed_vas")
     device = choose_device()
     ours = Codec(recipe.codec).eval().to(device)
-    plain = copy.deepcopy(ours).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    plain = copy.deepcopy(ours)
+    plain.lay_out(torch.contiguous_format)
     mel = torch.rand(1, recipe.mel.n_mels, FRAMES, device=device)
     codes = ours.tokenize(mel)
     values = mel[:, None] * 2 - 1

@@ -17,6 +17,7 @@ from melgpt.losses.adversarial import discriminator_loss
 from melgpt.losses.codec import CodecLossWeights, codec_loss
 from melgpt.nn.transformer import BlockConfig
 from melgpt.runtime import choose_device, choose_precision
+from melgpt.training.layout import quick_layout
 from melgpt.training.recipe import Recipe
 
 CODEC_FLOP = 3 * (143.0e9 + 261.3e9) + 8 * 6.2e9 / 2
@@ -35,14 +36,15 @@ def _codec(machine: Machine, quick: bool) -> Row:
     frames = recipe.train.codec.crop_frames if quick else 848
     device = choose_device()
     ours, judge = Codec(recipe.codec).to(device), Discriminator(DiscriminatorConfig()).to(device)
-    plain = copy.deepcopy(ours).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    ours.lay_out(quick_layout(device, half=choose_precision(device) == "bf16"))
+    plain = copy.deepcopy(ours)
+    plain.lay_out(torch.contiguous_format)
     values = torch.rand(1, 1, recipe.mel.n_mels, frames, device=device) * 2 - 1
-    last = values.contiguous(memory_format=torch.channels_last)
     return row(
         f"codec training step, recipe {name}, batch 1",
         {
             "plain": lambda: _codec_step(plain, judge, values, passes=2),
-            "ours": _as_trained(lambda: _codec_step(ours, judge, last, passes=1), device),
+            "ours": _as_trained(lambda: _codec_step(ours, judge, values, passes=1), device),
         },
         1 if quick else 2,
         limit=None if quick else CODEC_FLOP / machine.best_matrix,

@@ -13,7 +13,6 @@ from melgpt.codec.decoder import Decoder
 from melgpt.codec.encoder import Encoder
 from melgpt.codec.shape import NetworkConfig
 from melgpt.config import KindConfig
-from melgpt.nn.convolution import channels_last
 from melgpt.types import MelScale, Quantized
 
 
@@ -62,7 +61,12 @@ class Codec(nn.Module):
         self.quantizer = registry.build("quantizer", config.quantizer)
         self.before = nn.Conv2d(config.network.latent, self.quantizer.dim, 1)
         self.after = nn.Conv2d(self.quantizer.dim, config.network.latent, 1)
-        channels_last(self)
+        self.lay_out(torch.channels_last)
+
+    def lay_out(self, layout: torch.memory_format) -> None:
+        """Set how weights and maps lie in memory; `channels_last` suits most processors."""
+        self.layout = layout
+        self.to(memory_format=layout)  # type: ignore[call-overload]
 
     @property
     def scale(self) -> MelScale:
@@ -74,7 +78,7 @@ class Codec(nn.Module):
 
     def latent(self, values: Tensor) -> Tensor:
         """values [B, 1, F, N] in [-1, 1] → z [B, D, H, W] before the quantizer."""
-        return self.before(self.encoder(values.contiguous(memory_format=torch.channels_last)))
+        return self.before(self.encoder(values.contiguous(memory_format=self.layout)))
 
     def encode(self, values: Tensor) -> Quantized:
         """values [B, 1, F, N] in [-1, 1], N a multiple of the token's frames → the quantizer's result."""

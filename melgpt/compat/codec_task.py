@@ -20,9 +20,9 @@ from melgpt.codec.discriminator import Discriminator, DiscriminatorConfig
 from melgpt.losses.adversarial import discriminator_loss, generator_loss
 from melgpt.losses.codec import CodecLossWeights, codec_loss
 from melgpt.losses.reconstruction import mel_l1
-from melgpt.nn.convolution import channels_last
 from melgpt.quantizers.usage import counts
 from melgpt.training.errors import check_finite
+from melgpt.training.layout import lay_out
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SeedCodecTask(lightning.LightningModule):
         self.codec, self.losses = codec, losses
         # In a tuple, which hides it from Lightning: neither moved to the device nor saved.
         self._ears = () if hear is None else (hear,)
-        self.discriminator = channels_last(Discriminator(discriminator, codec.scale.n_mels))
+        self.discriminator = Discriminator(discriminator, codec.scale.n_mels)
         self._last: Tensor | None = None
         self._hits = torch.zeros(codec.codebook_size)
 
@@ -61,6 +61,7 @@ class SeedCodecTask(lightning.LightningModule):
         return [torch.optim.Adam(part.parameters(), lr=rate, betas=(0.5, 0.9), fused=True) for part in parts]
 
     def on_train_start(self) -> None:
+        lay_out(self, self.codec, self.discriminator)
         # A checkpoint brings the rate that it was trained with; the flag is what the user asks for.
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
@@ -72,7 +73,7 @@ class SeedCodecTask(lightning.LightningModule):
 
     def training_step(self, x: Tensor, index: int) -> None:
         """x [B, 1, F, N] in [-1, 1]."""
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=self.codec.layout)
         factor = float(self.batches_done() >= self.losses.disc_start)
         quantized = self.codec.encode(x)
         restored = self.codec.decode(quantized.z)

@@ -3,7 +3,6 @@
 Maps are [B, C, F, N]; a stride is (frequency, time).
 """
 
-import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -99,8 +98,3 @@ def stem(channels: int, stride: Stride) -> nn.Conv2d:
     kernel = tuple(3 if s == 1 else 2 * s for s in stride)
     padding = tuple((s + 1) // 2 for s in stride)
     return nn.Conv2d(1, channels, (kernel[0], kernel[1]), stride=stride, padding=(padding[0], padding[1]))
-
-
-def channels_last(module: nn.Module) -> nn.Module:
-    """Weights in the layout that CPUs and tensor cores prefer for 2-D convolutions."""
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

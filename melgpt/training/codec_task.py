@@ -19,9 +19,9 @@ from melgpt.losses.adversarial import discriminator_loss
 from melgpt.losses.codec import CodecLoss, codec_loss
 from melgpt.losses.perceptual import Perceptual
 from melgpt.losses.reconstruction import mel_l1
-from melgpt.nn.convolution import channels_last
 from melgpt.quantizers.usage import counts, perplexity
 from melgpt.training.errors import check_finite
+from melgpt.training.layout import lay_out
 from melgpt.training.portions import Portions, Probe
 from melgpt.training.schedule import learning_rate, optimiser, set_learning_rate
 from melgpt.training.settings import CodecTraining
@@ -36,7 +36,7 @@ class CodecTask(lightning.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.codec, self.settings, self.portions = codec, config, Portions()
-        self.discriminator = channels_last(Discriminator(config.discriminator, codec.scale.n_mels))
+        self.discriminator = Discriminator(config.discriminator, codec.scale.n_mels)
         # In a tuple, which hides it from Lightning: neither averaged, saved nor put in training mode.
         self._judges = () if perceptual is None else (perceptual.eval().requires_grad_(False),)
         wanted = getattr(codec.config.quantizer, "restart", False)
@@ -59,10 +59,13 @@ class CodecTask(lightning.LightningModule):
         discriminator = optimiser(self.discriminator.parameters(), self.settings)
         return [generator, discriminator]
 
+    def on_train_start(self) -> None:
+        lay_out(self, self.codec, self.discriminator)
+
     def training_step(self, mel: Tensor, index: int) -> None:
         """mel [B, 1, F, N] in [0, 1]."""
         step = self.batches_done()
-        values = mel.contiguous(memory_format=torch.channels_last) * 2 - 1
+        values = mel.contiguous(memory_format=self.codec.layout) * 2 - 1
         quantized, reconstruction = self._reconstruct(values)
         adversarial = step >= self.settings.adversarial_start
         loss = self._loss(values, reconstruction, quantized.loss, adversarial)
@@ -87,7 +90,7 @@ class CodecTask(lightning.LightningModule):
 
     def probes(self, batch: Tensor) -> list[Probe]:
         """Both halves of a step on a batch [B, 1, F, N] in [0, 1], with everything that may take part."""
-        values = batch.contiguous(memory_format=torch.channels_last) * 2 - 1
+        values = batch.contiguous(memory_format=self.codec.layout) * 2 - 1
         adversarial = self.settings.adversarial_start < self.settings.steps
 
         def generator() -> object:

@@ -1,0 +1,28 @@
+"""How the maps of convolutions lie in memory while they are trained."""
+
+import lightning
+import torch
+from torch import nn
+
+from melgpt.codec.codec import Codec
+
+
+def quick_layout(device: torch.device, *, half: bool) -> torch.memory_format:
+    """`channels_last`, but for float32 on a CPU: there a training step takes up to 1.6 times as long."""
+    return torch.contiguous_format if device.type == "cpu" and not half else torch.channels_last
+
+
+def lay_out(task: lightning.LightningModule, codec: Codec, discriminator: nn.Module) -> None:
+    """For `on_train_start`: weights and the optimisers' moments in the layout that is quick here.
+
+    A fused optimiser walks through weights and moments in the order of memory, and a checkpoint may come from
+    another device: so both are laid out alike.
+    """
+    layout = quick_layout(task.device, half=task.trainer.precision != "32-true")
+    codec.lay_out(layout)
+    discriminator.to(memory_format=layout)  # type: ignore[call-overload]
+    for optimizer in task.trainer.optimizers:
+        for parameter, state in optimizer.state.items():
+            for name, value in state.items():
+                if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                    state[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
