@@ -12,6 +12,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+ONE_ROW_BYTES = 8 << 20
+"""Weights of a layer from which on the kernel is quicker for a single row, too."""
+
 
 class Linear(nn.Linear):
     """nn.Linear; inside `packed` it multiplies with the kernel for few rows."""
@@ -31,7 +34,8 @@ def packed(module: nn.Module, rows: int) -> Iterator[None]:
     It costs a copy of their weights from 2 rows on, and is meant for inference: gradients do not pass. Where
     torch has no such kernels (another device, another build) nothing is changed.
     """
-    layers = [layer for layer in module.modules() if isinstance(layer, Linear) and _has_kernel(layer.weight)]
+    linear = [layer for layer in module.modules() if isinstance(layer, Linear)]
+    layers = [layer for layer in linear if _has_kernel(layer.weight) and _pays(layer.weight, rows)]
     try:
         for layer in layers:
             layer.weight_in_order = _in_order(layer.weight.detach(), rows)
@@ -39,6 +43,11 @@ def packed(module: nn.Module, rows: int) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.weight_in_order = None
+
+
+def _pays(weight: Tensor, rows: int) -> bool:
+    """The call itself costs some 20 µs more, which one row through a small matrix does not win back."""
+    return rows > 1 or weight.nbytes >= ONE_ROW_BYTES
 
 
 def _has_kernel(weight: Tensor) -> bool:
