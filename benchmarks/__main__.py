@@ -10,7 +10,7 @@ from pathlib import Path
 # Waiting threads that spin slow a shared machine many times; torch reads this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-SUBJECTS = ("mel", "codec", "vocoder", "sampling", "training", "prepare", "startup")
+SUBJECTS = ("mel", "codec", "vocoder", "sampling", "training", "prepare", "memory", "startup")
 
 
 def main() -> int:
@@ -54,7 +54,8 @@ def _about(machine: dict[str, object]) -> str:
 
 
 def _line(row: dict[str, object]) -> str:
-    cells = [row["name"], *(_seconds(row[key]) for key in ("plain", "ours", "alternative"))]
+    amount = _megabytes if row["unit"] == "MB" else _seconds
+    cells = [row["name"], *(amount(row[key]) for key in ("plain", "ours", "alternative"))]
     cells += [
         _times(row["ratio"]),
         _seconds(row["limit"]),
@@ -62,6 +63,10 @@ def _line(row: dict[str, object]) -> str:
         _share(row["spread"]),
     ]
     return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _megabytes(value: object) -> str:
+    return "" if value is None else f"{float(str(value)):.0f} MB"
 
 
 def _seconds(value: object) -> str:
