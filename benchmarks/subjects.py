@@ -7,7 +7,18 @@ from typing import Any
 
 from benchmarks.machine import Machine, measure
 
-SUBJECTS = ("mel", "codec", "vocoder", "sampling", "training", "prepare", "startup", "generate", "growth")
+SUBJECTS = (
+    "mel",
+    "codec",
+    "vocoder",
+    "sampling",
+    "training",
+    "prepare",
+    "prepare_memory",
+    "startup",
+    "generate",
+    "growth",
+)
 
 
 def machine() -> list[dict[str, Any]]:

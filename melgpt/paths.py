@@ -2,10 +2,12 @@
 
 import contextlib
 import errno
+import io
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from melgpt.errors import UserError, closest
 
@@ -48,6 +50,32 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class NewFile(io.FileIO):
+    """A file to write for libraries that lose what the disk says, or turn it into something else.
+
+    The first error is kept, what comes behind it is not written, and leaving the `with` block raises it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        try:
+            while done < len(view) and self.error is None:
+                done += super().write(view[done:])
+        except OSError as error:
+            self.error = error
+        return len(view)
+
+    def __exit__(self, *reason: Any) -> None:
+        super().__exit__(*reason)
+        if self.error is not None:
+            raise self.error
 
 
 def disk_message(error: OSError) -> str | None:

@@ -47,7 +47,7 @@ class LongSound:
     ) -> None:
         """how: how it is made, for `explain`. Raises UserError for a length that is none."""
         if not 0 < seconds < math.inf:
-            raise UserError(f"seconds must be a number above 0, not {seconds}")
+            raise UserError(f"seconds must lie above 0 and be finite, not {seconds}")
         self.codec, self.vocoder, self.steering, self.options = codec, vocoder, steering, options
         self.seconds, self.seed, self.index, self.how = seconds, seed, index, how
         scale = codec.scale

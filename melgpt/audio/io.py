@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from melgpt.errors import UserError
-from melgpt.paths import atomic
+from melgpt.paths import NewFile, atomic
 from melgpt.types import Audio
 
 _SOUND = "wav flac ogg oga opus mp3 aif aiff au caf m4a aac wma"
@@ -100,7 +100,7 @@ def write_pieces(path: Path | str, pieces: Iterable[Audio], rate: int) -> None:
     container, subtype = formats[path.suffix.lower()]
     with (
         atomic(path) as temporary,
-        open(temporary, "wb") as raw,
+        NewFile(temporary) as raw,
         soundfile.SoundFile(raw, "w", rate, 1, format=container, subtype=subtype) as file,
     ):
         for audio in pieces:

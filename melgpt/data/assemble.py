@@ -31,8 +31,9 @@ def check_usable(journal: Journal, source: Path) -> None:
     if clips >= USABLE_CLIPS:
         return
     files = int(journal.value("SELECT COUNT(*) FROM files"))
-    problems = [row for row in journal.findings() if row.action == LEFT_OUT]
-    first = f"; {len(problems)} left out, first {problems[0].line()}" if problems else ""
+    problem = next((row for row in journal.findings() if row.action == LEFT_OUT), None)
+    count = journal.value("SELECT COUNT(*) FROM audit WHERE action = ?", (LEFT_OUT,))
+    first = "" if problem is None else f"; {count} left out, first {problem.line()}"
     if clips == 0:
         raise UserError(f"{source}: none of the {files} sound files can be used{first}")
     raise UserError(
@@ -107,7 +108,7 @@ def _find_near_duplicates(journal: Journal, draft: Store, config: DataConfig) ->
     )
     journal.add_findings(
         AuditRow(path, start, NEAR_DUPLICATE, "kept", f"similarity {score:.2f} with {other} at {place:g} s")
-        for path, start, other, place, score in list(journal.rows(query))
+        for path, start, other, place, score in journal.rows(query)
     )
     journal.commit()
 

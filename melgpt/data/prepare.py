@@ -37,23 +37,22 @@ class Prepared:
     """Clips of train, valid and test."""
     files_left_out: int
     """Files that gave no clip at all."""
-    audit: list[AuditRow]
 
     @classmethod
     def read(cls, folder: Path) -> "Prepared":
         """From a finished data set. Raises UserError where the folder is none."""
         manifest = read_manifest(folder)
-        return cls(
-            folder,
-            labels=tuple(manifest["labels"]),
-            audit=list(read_audit(folder / AUDIT)),
-            **manifest["counts"],
-        )
+        return cls(folder, labels=tuple(manifest["labels"]), **manifest["counts"])
+
+    @property
+    def audit(self) -> list[AuditRow]:
+        """All findings, read anew: there may be as many as clips."""
+        return list(read_audit(self.folder / AUDIT))
 
     def reasons(self, action: str = LEFT_OUT) -> dict[str, int]:
         """How many findings there are for each reason, the most frequent first."""
         counts: dict[str, int] = {}
-        for row in self.audit:
+        for row in read_audit(self.folder / AUDIT):
             if row.action == action:
                 counts[row.reason] = counts.get(row.reason, 0) + 1
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
@@ -68,7 +67,7 @@ class Prepared:
                 lines.append(
                     f"{words}: " + ", ".join(f"{count} {reason}" for reason, count in reasons.items())
                 )
-        if self.audit:
+        if len(lines) > 1:
             lines.append(f"each with its reason in {self.folder / AUDIT}")
         return lines
 

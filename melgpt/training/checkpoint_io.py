@@ -4,12 +4,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from melgpt.paths import atomic, disk_message
+from melgpt.paths import NewFile, atomic, disk_message
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -20,34 +20,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with atomic(Path(path)) as temporary, open(temporary, "wb") as file:
-            writer = _Writer(file)
-            torch.save(checkpoint, writer)  # type: ignore[arg-type]
-            if writer.error is not None:
-                raise writer.error
-
-
-class _Writer:
-    """A file that keeps the first error for later: torch's own code would turn it into another one."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        if self.error is None:
-            try:
-                return self.file.write(data)
-            except OSError as error:
-                self.error = error
-        return memoryview(data).nbytes
-
-    def flush(self) -> None:
-        if self.error is None:
-            try:
-                self.file.flush()
-            except OSError as error:
-                self.error = error
+        with atomic(Path(path)) as temporary, NewFile(temporary) as file:
+            torch.save(checkpoint, file)
 
 
 @contextmanager

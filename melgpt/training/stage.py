@@ -101,7 +101,7 @@ class Stage:
     def _read(self, name: str) -> Any:
         """A checkpoint's content. Raises UserError where it is missing or damaged."""
         try:
-            return torch.load(self.folder / name, map_location="cpu", weights_only=True)
+            return torch.load(self.folder / name, map_location="cpu", weights_only=True, mmap=True)
         except Exception as error:  # a damaged file makes the unpickler raise anything, KeyError included
             raise UserError(
                 f"the checkpoint {self.folder / name} is missing or damaged: delete {self.folder} to train "

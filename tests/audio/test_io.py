@@ -1,5 +1,7 @@
 """Sound files in and out: formats, channels, rates, names, and damage that decoders hide."""
 
+import resource
+import signal
 import struct
 from pathlib import Path
 
@@ -205,3 +207,16 @@ def test_unknown_suffix_is_refused_before_anything_is_written(tmp_path: Path) ->
 def test_resampling_to_the_same_rate_changes_nothing() -> None:
     audio = Audio(torch.from_numpy(tone())[None], RATE)
     assert resample(audio, RATE) is audio
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    # The system itself refuses what goes beyond this size, as it does on a full disk.
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write(tmp_path / "long.wav", Audio(torch.zeros(1, 50_000), 22050))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not list(tmp_path.iterdir())

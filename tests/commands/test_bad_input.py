@@ -122,10 +122,12 @@ def test_a_full_disk(
     from melgpt import cli
     from melgpt.audio import io
 
-    def full(*args: object, **kwargs: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    class Full(io.NewFile):
+        def write(self, data: bytes) -> int:
+            self.error = OSError(errno.ENOSPC, "No space left on device")
+            return len(data)
 
-    monkeypatch.setattr(io.soundfile, "write", full)
+    monkeypatch.setattr(io, "NewFile", Full)
     code = cli.main(["generate", str(trained), "--label", "dog", "--out", str(tmp_path)])
     assert code == 2
     assert "the disk is full" in capsys.readouterr().err
