@@ -68,7 +68,7 @@ def test_the_command_prints_a_table_and_writes_json(subject: str, tmp_path: Path
 
 def test_every_subject_is_a_file_and_every_file_a_subject() -> None:
     helpers = {"__init__", "__main__", "measure", "machine", "subjects", "child", "memory", "table"}
-    helpers |= {"curves", "plots", "generate_parts"}
+    helpers |= {"curves", "plots", "generate_parts", "made_up_clips"}
     assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - helpers == set(SUBJECTS)
 
 
