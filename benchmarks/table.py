@@ -11,10 +11,10 @@ def about(machine: dict[str, Any]) -> str:
     giga = {key: machine[key] / 1e9 for key in ("matrix", "matrix_bf16", "read")}
     return (
         f"{machine['processor']}, device {machine['device']}, {machine['threads']} threads, load "
-        f"{machine['load_start']:.1f}, `auto` takes {machine['precision']}. Measured in this run: float32 "
+        f"{machine['load_start']:.1f} to {machine['load_end']:.1f}, `auto` takes {machine['precision']}. Measured in this run: float32 "
         f"products {giga['matrix']:.0f} GFLOP/s, bfloat16 {giga['matrix_bf16']:.1f} GFLOP/s, "
         f"memory {giga['read']:.1f} GB/s, {machine['fft'] / 1e3:.0f} thousand transforms of 1024 "
-        "samples a second.\n"
+        "samples a second."
     )
 
 

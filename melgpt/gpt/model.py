@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -109,11 +109,12 @@ class GPT(Transformer):
     def writing(self, sequences: int) -> Iterator[None]:
         """Laid out for `step` with so many sequences at a time, until the end of the block.
 
-        A small GPT is quickest on one core: its weights stay in the cache, and each product is over before a
-        second core has begun.
+        On one core where no product is worth two: those of a small GPT, whose weights stay in the cache, are
+        over before a second core has begun, and so is the plain product of one row.
         """
-        small = sum(p.nbytes for p in self.blocks.parameters()) < SMALL_BYTES
-        with threads(1) if small else packed(self, sequences):
+        large = sum(p.nbytes for p in self.blocks.parameters()) >= SMALL_BYTES
+        laid_out = packed(self, sequences) if large else nullcontext(0)
+        with laid_out as layers, nullcontext() if layers else threads(1):
             yield
 
     def prefill(self, tokens: Tensor, prefix: Tensor, cache: list[LayerCache]) -> Tensor:

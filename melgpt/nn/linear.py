@@ -28,8 +28,10 @@ class Linear(nn.Linear):
 
 
 @contextmanager
-def packed(module: nn.Module, rows: int) -> Iterator[None]:
+def packed(module: nn.Module, rows: int) -> Iterator[int]:
     """Until the end of the block the Linear layers of a module are laid out for products of so many rows.
+
+    Gives the number of layers for which that pays.
 
     It costs a copy of their weights from 2 rows on, and is meant for inference: gradients do not pass. Where
     torch has no such kernels (another device, another build) nothing is changed.
@@ -39,7 +41,7 @@ def packed(module: nn.Module, rows: int) -> Iterator[None]:
     try:
         for layer in layers:
             layer.weight_in_order = _in_order(layer.weight.detach(), rows)
-        yield
+        yield len(layers)
     finally:
         for layer in layers:
             layer.weight_in_order = None
