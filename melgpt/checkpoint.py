@@ -148,12 +148,16 @@ class _NoDrawing(TorchFunctionMode):
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
         if func in _DRAWING:
-            return args[0]
-        return func(*args, **(kwargs or {}))
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
-_DRAWING = {torch.Tensor.normal_, torch.Tensor.uniform_}
+_DRAWING = {
+    *(torch.Tensor.normal_, torch.Tensor.uniform_),
+    *(nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, nn.init.trunc_normal_),
+}
 
 
 def _plain_config(part: nn.Module) -> dict[str, Any]:
