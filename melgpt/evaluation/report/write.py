@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from melgpt.audio.io import write
+from melgpt.evaluation.report.page import page
+from melgpt.evaluation.report.players import Card
 from melgpt.evaluation.shown import Shown
 from melgpt.paths import atomic
 
@@ -26,31 +28,42 @@ def write_report(folder: Path, result: dict[str, Any], shown: Sequence[Shown]) -
     """
     if result.get("format") != FORMAT:
         raise ValueError(f"a result of format {FORMAT} was expected, not {result.get('format')!r}")
-    sounds = _write_sounds(folder, shown)
+    _remove_earlier(folder)
+    cards = _write_sounds(folder, shown)
+    sounds = [
+        {
+            "row": each.row,
+            "label": each.label,
+            "title": each.title,
+            "index": each.index,
+            "seconds": each.seconds,
+            "file": each.file.relative_to(folder).as_posix(),
+        }
+        for each in cards
+    ]
     stored = _finite({**result, "shown": sounds})
+    _write_text(folder / PAGE, page(stored, cards))
     text = json.dumps(stored, indent=1, ensure_ascii=False, allow_nan=False)
     _write_text(folder / RESULT, text + "\n")
 
 
-def _write_sounds(folder: Path, shown: Sequence[Shown]) -> list[dict[str, Any]]:
-    """Every sound as sounds/ROW/NNN.ogg; what the list in report.json says of them."""
+def _remove_earlier(folder: Path) -> None:
+    """An earlier report of this folder: its sounds would be taken for those of this one."""
+    (folder / RESULT).unlink(missing_ok=True)
+    for file in folder.glob(f"{SOUNDS}/[0-9][0-9]_*/[0-9][0-9][0-9]*.ogg"):
+        file.unlink()
+
+
+def _write_sounds(folder: Path, shown: Sequence[Shown]) -> list[Card]:
+    """Every sound as sounds/ROW/NNN.ogg, and what the page needs to show it."""
     rows = list(dict.fromkeys(each.row for each in shown))
     names = {row: f"{place:02d}_{_file_name(row)}" for place, row in enumerate(rows)}
-    sounds = []
+    cards = []
     for number, each in enumerate(shown):
-        file = f"{SOUNDS}/{names[each.row]}/{number:03d}.ogg"
-        write(folder / file, each.audio)
-        sounds.append(
-            {
-                "row": each.row,
-                "label": each.label,
-                "title": each.title,
-                "index": each.index,
-                "seconds": each.audio.seconds,
-                "file": file,
-            }
-        )
-    return sounds
+        file = folder / SOUNDS / names[each.row] / f"{number:03d}.ogg"
+        write(file, each.audio)
+        cards.append(Card(each.row, each.label, each.title, each.index, each.audio.seconds, file, each.mel))
+    return cards
 
 
 def _file_name(row: str) -> str:
