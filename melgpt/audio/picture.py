@@ -96,14 +96,17 @@ def band_centres(scale: MelScale) -> NDArray[np.float32]:
     return np.maximum.accumulate(bank @ hz / np.maximum(weight, 1e-12))
 
 
-def hz_ticks(scale: MelScale) -> list[tuple[float, str]]:
-    """Round frequencies for an axis, falling: the (fractional) band of each, and how it is written."""
+def hz_ticks(scale: MelScale, crowded: float = CROWDED) -> list[tuple[float, str]]:
+    """Round frequencies for an axis, falling: the (fractional) band of each, and how it is written.
+
+    crowded: smallest distance of two, as a share of the picture's height.
+    """
     centres = band_centres(scale)
     shown: list[tuple[float, str]] = []
     for hz in (hz for hz in TICKS_HZ[::-1] if centres[0] <= hz <= centres[-1]):
         height = float(np.interp(hz, centres, np.arange(len(centres))))
         # The scale is linear at the bottom: leave out what would be printed over its neighbour.
-        if not shown or shown[-1][0] - height > CROWDED * len(centres):
+        if not shown or shown[-1][0] - height > crowded * len(centres):
             shown.append((height, f"{hz}" if hz < 1000 else f"{hz // 1000}k"))
     return shown
 

@@ -1,6 +1,10 @@
 """HTML and SVG built from parts: every text is escaped unless a part made it."""
 
+import json
+from collections.abc import Sequence
 from html import escape
+from pathlib import Path
+from typing import Any
 
 
 class Markup(str):
@@ -34,12 +38,13 @@ def _text(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:.6g}"
 
 
-def document(title: str, body: Markup, *, style: str, script: str) -> str:
-    """A whole page that may load nothing: its policy forbids every request."""
+def document(title: str, body: Markup, *, styles: Sequence[Path], script: Path) -> str:
+    """A whole page with the text of its files inside; its policy forbids every request."""
     policy = (
         "default-src 'none'; img-src data:; media-src data: blob:; "
         "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     )
+    style = "".join(path.read_text(encoding="utf-8") for path in styles)
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -49,5 +54,11 @@ def document(title: str, body: Markup, *, style: str, script: str) -> str:
         tag("title", title),
         tag("style", Markup(style)),
     )
-    page = tag("html", head, tag("body", body, tag("script", Markup(script))), lang="en")
-    return f"<!doctype html>\n{page}\n"
+    program = tag("script", Markup(script.read_text(encoding="utf-8")))
+    return f"<!doctype html>\n{tag('html', head, tag('body', body, program), lang='en')}\n"
+
+
+def data_script(name: str, data: Any) -> Markup:
+    """Data for a script of the page, as JSON that cannot end its element early."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    return tag("script", Markup(text), type="application/json", id=name)

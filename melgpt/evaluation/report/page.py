@@ -22,7 +22,7 @@ from melgpt.evaluation.report.rows import (
 )
 from melgpt.evaluation.shown import NEAREST
 
-HERE = Path(__file__).parent
+STYLE, SCRIPT = (Path(__file__).with_name(f"page.{kind}") for kind in ("css", "js"))
 OPEN_LABELS = 12
 """With more labels than this, the sounds of each are folded away until they are asked for."""
 OPEN_CLASSES = 20
@@ -57,12 +57,7 @@ def page(result: Result, cards: Sequence[Card]) -> str:
         ),
     ]
     name = (result.get("model") or {}).get("name") or "model"
-    return document(f"{name}: evaluation", join(*body), style=asset("page.css"), script=asset("page.js"))
-
-
-def asset(name: str) -> str:
-    """Text of a style sheet or script that goes into a page."""
-    return (HERE / name).read_text(encoding="utf-8")
+    return document(f"{name}: evaluation", join(*body), styles=[STYLE], script=SCRIPT)
 
 
 def _header(result: Result) -> Markup:

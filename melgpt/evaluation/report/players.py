@@ -73,7 +73,7 @@ def mel_picture(mel: Mel, seconds: float, name: str) -> Markup:
             preserveAspectRatio="none",
         )
     ]
-    for band, words in hz_ticks(mel.scale):
+    for band, words in hz_ticks(mel.scale, crowded=11 / height):
         y = TOP + height * (1 - (band + 0.5) / bands)
         parts.append(tag("text", words, x=LEFT - 4, y=y + 3, text_anchor="end"))
     for second in _ticks(seconds):

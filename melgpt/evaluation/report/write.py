@@ -14,11 +14,8 @@ from typing import Any
 from melgpt.audio.io import write
 from melgpt.evaluation.report.page import page
 from melgpt.evaluation.report.players import Card
+from melgpt.evaluation.report.stored import FORMAT, PAGE, RESULT, SOUNDS, write_text
 from melgpt.evaluation.shown import Shown
-from melgpt.paths import atomic
-
-FORMAT = 1
-PAGE, RESULT, SOUNDS = "report.html", "report.json", "sounds"
 
 
 def write_report(folder: Path, result: dict[str, Any], shown: Sequence[Shown]) -> None:
@@ -42,9 +39,9 @@ def write_report(folder: Path, result: dict[str, Any], shown: Sequence[Shown]) -
         for each in cards
     ]
     stored = _finite({**result, "shown": sounds})
-    _write_text(folder / PAGE, page(stored, cards))
+    write_text(folder / PAGE, page(stored, cards))
     text = json.dumps(stored, indent=1, ensure_ascii=False, allow_nan=False)
-    _write_text(folder / RESULT, text + "\n")
+    write_text(folder / RESULT, text + "\n")
 
 
 def _remove_earlier(folder: Path) -> None:
@@ -77,8 +74,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
