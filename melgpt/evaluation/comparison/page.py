@@ -32,7 +32,7 @@ def page(
             tag("section", tag("h2", "In plain words"), _words(reports, lines, warnings)),
             tag("section", tag("h2", "Reports"), _reports(reports, rows)),
             tag("section", tag("h2", "By ear"), _by_ear(reports, preferred, pairs)),
-            tag("section", tag("h2", "Measures side by side"), *_groups(reports, lines)),
+            tag("section", tag("h2", "Measures side by side"), *_groups(reports, lines), class_="aligned"),
             tag("section", tag("h2", "How differences are tested"), _how()),
         ),
     )
@@ -83,7 +83,7 @@ def _groups(reports: Sequence[Stored], lines: Sequence[Line]) -> list[Markup]:
         mine = [line for line in lines if line.group == group]
         columns = [tables.Column("Measure")]
         columns += [tables.Column(f"{n} {report.name}") for n, report in enumerate(reports, 1)]
-        columns.append(tables.Column("Better", meaning=f"differences with p below {LEVEL}"))
+        columns.append(tables.Column("Difference", meaning=f"named where p is below {LEVEL}"))
         cells = [
             [
                 tables.words(title(line.measure)),
@@ -99,10 +99,10 @@ def _groups(reports: Sequence[Stored], lines: Sequence[Line]) -> list[Markup]:
 def verdict(line: Line) -> str:
     """Which report beats which in a measure, in a few words."""
     if not line.tested:
-        return ""
+        return "not tested"
     if not line.verdicts:
-        return "no difference shown"
-    return ", ".join(f"{v.better + 1} before {v.worse + 1} (p = {v.p:.2g})" for v in line.verdicts)
+        return "none shown"
+    return ", ".join(f"{v.better + 1} is better than {v.worse + 1}, p = {v.p:.2g}" for v in line.verdicts)
 
 
 def _how() -> Markup:
@@ -110,6 +110,7 @@ def _how() -> Markup:
         "p",
         "Every report holds 95 % intervals. A z test on them gives the p of each difference, Holm's "
         f"procedure raises it for the number of tests, and below {LEVEL} a difference is called one. "
-        "Measures without intervals are not tested. Where data or protocol differ, nothing is tested and no winner is named.",
+        "Measures without intervals are not tested. Where data or protocol differ, nothing is tested and "
+        "no winner is named.",
         class_="quiet",
     )
