@@ -17,20 +17,29 @@ TITLES = {
     "density": "Density",
     "coverage": "Coverage",
     "vendi": "Vendi score",
+    "memorised": "Suspected copies",
+    "melception_frechet": "FID of Melception",
+    "melception_kid": "KID of Melception",
+    "melception_inception_score": "Inception score of Melception",
+    "melception_kl": "MKL of Melception",
     "mel_l1": "Mel L1",
+    "mean_mel_l1": "Mel L1 of the mean mel",
     "stft": "STFT distance",
     "stft_in_band": "STFT distance in the mel's band",
-    "envelope": "Envelope distance",
+    "envelope": "Correlation of envelopes",
     "onset": "Onset distance",
+    "codes": "Codes there are",
     "codes_used": "Codes used",
     "perplexity": "Perplexity of the codes",
     "bits_per_second": "Bits a second",
     "bits_per_token": "Bits a token",
     "unigram_bits": "Bits a token of a unigram",
     "bigram_bits": "Bits a token of a bigram",
+    "row_table_bits": "Bits a token of a table by row",
     "class_row_table_bits": "Bits a token of a table by class and row",
+    "wrong_class_bits": "Bits a token when told a wrong class",
 }
-SHARES = frozenset({"accuracy", "cas", "test_accuracy"})
+SHARES = frozenset({"accuracy", "cas", "test_accuracy", "memorised"})
 """Measures written in per cent."""
 UNIT_RANGE = SHARES | {"precision", "recall", "coverage"}
 """Measures that lie in [0, 1]."""
@@ -47,7 +56,9 @@ def title(measure: str) -> str:
 def inside_a_sentence(words: str) -> str:
     """A title with a small first letter, unless it is a name."""
     return (
-        words if words.startswith(("Fréchet", "Vendi", "STFT", "Kullback")) else words[0].lower() + words[1:]
+        words
+        if words.startswith(("Fréchet", "Vendi", "STFT", "Kullback", "FID", "KID", "MKL"))
+        else words[0].lower() + words[1:]
     )
 
 

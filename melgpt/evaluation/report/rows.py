@@ -46,6 +46,12 @@ def reference(result: Result, measure: str) -> Row | None:
     return max(rows, key=lambda row: sign * (value_of(row, measure) or 0), default=None)
 
 
+def ceiling(result: Result, measure: str) -> Row | None:
+    """What the prior could reach: the last ceiling row (codec and vocoder), else the best real row."""
+    rows = [row for row in rows_of(result, "ceiling") if figure_of(row, measure)]
+    return rows[-1] if rows else reference(result, measure)
+
+
 def measures_of(rows: list[Row]) -> list[str]:
     """Names of all measures of rows or stages, in the order in which they first appear."""
     return list(dict.fromkeys(name for row in rows for name in row.get("measures") or {}))

@@ -46,11 +46,13 @@ def test_an_entry_without_an_interval_has_only_its_mark() -> None:
 
 def test_a_histogram_holds_every_clip_and_marks_the_flagged() -> None:
     made = [0.1, 0.5, 0.52, 0.9]
-    plot = distances(made, [True, False, False, False], {"0.05": 0.4, "0.5": 0.6, "0.95": 0.8}, what="x")
+    plot = distances(
+        made, [True, False, False, False], {"0.01": 0.2, "0.05": 0.4, "0.5": 0.6, "0.95": 0.8}, what="x"
+    )
     counts = [int(count) for count in re.findall(r": (\d+) clips", plot)]
     assert sum(counts) == len(made)
     assert plot.count('class="flagged"') == 1
-    assert "test clips, 5 to 95 %" in plot
+    assert "held-out clips, 5 to 95 %" in plot
     assert 'class="band"' not in distances(made, [False] * 4, {}, what="x")
 
 

@@ -34,6 +34,10 @@ def _flag(result: dict[str, Any]) -> None:
     result["memorisation"]["flagged"] = 2
 
 
+def _flag_one(result: dict[str, Any]) -> None:
+    result["memorisation"]["flagged"] = 1
+
+
 def _weak_listener(result: dict[str, Any]) -> None:
     result["listeners"][0]["test_accuracy"] = figure(0.6, 0.05)
 
@@ -65,7 +69,8 @@ CASES: list[tuple[str, Change, str]] = [
     ("diversity", _model(recall=figure(0.3), coverage=figure(0.3)), "too much alike"),
     ("diversity", _model(recall=figure(0.3), vendi=figure(5.0)), "Vendi score 25 %"),
     ("fidelity", _model(precision=figure(0.3)), "33 %"),
-    ("memorisation", _flag, "2 of 20"),
+    ("memorisation", _flag, "2 of 20 generated clips look like copies of training clips, more than"),
+    ("memorisation", _flag_one, "1 of 20 generated clips looks like a copy: no more than chance"),
     ("few clips", _few, "60 clips"),
 ]
 

@@ -13,8 +13,8 @@ from typing import Any
 from scipy.stats import binomtest
 
 from melgpt.errors import UserError
-from melgpt.evaluation.comparison.listening import FORMAT, KEY
 from melgpt.evaluation.report.stored import Stored, read_json
+from melgpt.evaluation.side_by_side.listening import FORMAT, KEY
 
 CHOICES = ("a", "b", "none")
 
