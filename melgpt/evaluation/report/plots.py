@@ -37,14 +37,15 @@ class Entry:
 class Axis:
     """From values to places along a plot; logarithmic where values lie far apart."""
 
-    def __init__(self, values: Sequence[float], measure: str = "") -> None:
+    def __init__(self, values: Sequence[float], measure: str = "", *, zero: bool = True) -> None:
+        """zero: whether the axis begins at 0 where nothing lies below."""
         low, high = min(values), max(values)
         self.measure = measure
-        self.log = measure not in UNIT_RANGE and low > 0 and high / low > LOG_FROM
+        self.log = zero and measure not in UNIT_RANGE and low > 0 and high / low > LOG_FROM
         if self.log:
             self.low, self.high = low / 1.2, high * 1.2
         else:
-            self.low = min(0.0, low)
+            self.low = min(0.0, low) if zero else low - 0.04 * (high - low)
             self.high = (
                 max(1.0, high) if measure in UNIT_RANGE else (high or 1.0) + 0.04 * abs(high - self.low)
             )
@@ -143,7 +144,7 @@ def distances(
 ) -> Markup:
     """A histogram of generated clips' distances over the range of what held-out clips have."""
     known = sorted((float(share), value) for share, value in quantiles.items() if value is not None)
-    axis = Axis([*generated, *(value for _, value in known), 0.0])
+    axis = Axis([*generated, *(value for _, value in known)], zero=False)
     edges = np.linspace(axis.low, axis.high, BINS + 1)
     all_counts, _ = np.histogram(generated, edges)
     bad_counts, _ = np.histogram([d for d, bad in zip(generated, flagged, strict=True) if bad], edges)

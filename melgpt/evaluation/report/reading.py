@@ -31,6 +31,7 @@ TABLE_SHARE = 0.97
 CHANCE_FLAGS = 0.02
 """Share of clips that no copying flags: two signs, each true of 1 % of held-out clips."""
 MOST_CLASSES = 5
+Z_OF_95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def _listener(result: Result) -> tuple[str, str] | None:
         return None
     return (
         f"The listener is too weak to judge; on real test clips it is right in: {', '.join(weak)}.",
-        "Read what follows with care, trust your ears more, and train the listener on more clips.",
+        "Read what follows with care and trust your ears more; train the listeners longer "
+        "(train.classifier) or on more clips.",
     )
 
 
@@ -124,12 +126,13 @@ def _weak_classes(result: Result) -> tuple[str, str] | None:
     whole = figure_of(row, "accuracy")
     if row is None or whole is None or whole.get("low") is None:
         return None
+    classes = row.get("per_class") or {}
+    clips = (row.get("clips") or 0) / max(len(classes), 1)
     weak = []
-    for label, measures in (row.get("per_class") or {}).items():
-        accuracy = measures.get("accuracy") or {}
-        high = accuracy.get("high")
-        if high is not None and high < whole["low"]:
-            weak.append((accuracy["value"], label))
+    for label, measures in classes.items():
+        value = (measures.get("accuracy") or {}).get("value")
+        if value is not None and _most(value, clips) < whole["low"]:
+            weak.append((value, label))
     if not weak:
         return None
     shown = ", ".join(
@@ -140,6 +143,15 @@ def _weak_classes(result: Result) -> tuple[str, str] | None:
         f"Some classes are recognised more rarely than the others: {shown}{more}.",
         "Look whether these have few or mixed clips in the training set, and listen to them first.",
     )
+
+
+def _most(share: float, clips: float) -> float:
+    """Upper end of a share's 95 % interval (Wilson 1927): unlike drawing again, it holds for none of few."""
+    if clips <= 0:
+        return 1.0
+    z = Z_OF_95
+    spread = z * math.sqrt(share * (1 - share) / clips + z * z / (4 * clips * clips))
+    return (share + z * z / (2 * clips) + spread) / (1 + z * z / clips)
 
 
 def _share(result: Result, measure: str) -> float | None:
@@ -226,8 +238,8 @@ def _too_few(result: Result) -> tuple[str, str] | None:
     if not blurred or 2 * len(blurred) < seen:
         return None
     return (
-        f"With {row.get('clips', 'so few')} clips the model cannot be told from the best real row or from a "
-        f"control in {len(blurred)} of {seen} measures: their intervals overlap ({', '.join(blurred)}).",
+        f"With {row.get('clips', 'so few')} clips the model cannot be told from real sounds or from a control "
+        f"in {len(blurred)} of {seen} measures: their intervals overlap ({', '.join(blurred)}).",
         "Evaluate with more clips (-n) before trusting small differences.",
     )
 
@@ -261,7 +273,8 @@ RULES = (
     ),
     Rule(
         "classes",
-        "The upper end of a class's accuracy is below the lower end of the accuracy of all.",
+        "The upper end of a class's accuracy (Wilson's interval) is below the lower end of the accuracy of "
+        "all.",
         _weak_classes,
     ),
     Rule(
@@ -278,8 +291,8 @@ RULES = (
     ),
     Rule(
         "few clips",
-        "In at least half of the measures, the model's interval overlaps that of the best real row or of a "
-        "control.",
+        "In at least half of the measures, the model's interval overlaps that of the row of real sounds or "
+        "of a control that is clearly worse than it.",
         _too_few,
     ),
 )

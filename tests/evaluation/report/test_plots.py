@@ -30,6 +30,12 @@ def test_shares_are_shown_from_nothing_to_all() -> None:
     assert axis.place(1) == WIDTH - SIDE
 
 
+def test_an_axis_may_begin_where_the_values_do() -> None:
+    axis = Axis([5.0, 6.0], zero=False)
+    assert axis.place(5) < SIDE + 20
+    assert axis.place(6) > WIDTH - SIDE - 20
+
+
 def test_far_apart_values_get_a_logarithmic_axis() -> None:
     axis = Axis([1.0, 10.0, 100.0])
     assert axis.log

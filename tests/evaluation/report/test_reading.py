@@ -47,7 +47,7 @@ def _listener_at_chance(result: dict[str, Any]) -> None:
 
 
 def _weak_class(result: dict[str, Any]) -> None:
-    result["rows"][2]["per_class"]["dog"]["accuracy"] = figure(0.4, 0.1)
+    result["rows"][2]["per_class"]["dog"]["accuracy"] = figure(0.4, 0.0)
 
 
 def test_a_good_result_gets_no_finding() -> None:
@@ -104,6 +104,15 @@ def test_every_rule_is_tried() -> None:
 def test_no_rule_speaks_without_reason(change: Change) -> None:
     result = made_result()
     change(result)
+    assert read(result) == []
+
+
+def test_a_class_of_few_clips_is_not_called_weak() -> None:
+    result = made_result()
+    _weak_class(result)
+    # Three of each class: one right of three says little.
+    result["rows"][2] |= {"clips": 9}
+    result["rows"][2]["measures"]["accuracy"] = figure(0.86, 0.12)
     assert read(result) == []
 
 
