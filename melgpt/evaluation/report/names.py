@@ -31,8 +31,10 @@ TITLES = {
     "codes": "Codes there are",
     "codes_used": "Codes used",
     "perplexity": "Perplexity of the codes",
+    "tokens_per_second": "Tokens a second",
     "bits_per_second": "Bits a second",
     "bits_per_token": "Bits a token",
+    "uniform_bits": "Bits a token of a blind guess",
     "unigram_bits": "Bits a token of a unigram",
     "bigram_bits": "Bits a token of a bigram",
     "row_table_bits": "Bits a token of a table by row",
@@ -43,6 +45,7 @@ SHARES = frozenset({"accuracy", "cas", "test_accuracy", "memorised"})
 """Measures written in per cent."""
 UNIT_RANGE = SHARES | {"precision", "recall", "coverage"}
 """Measures that lie in [0, 1]."""
+COUNTS = frozenset({"codes", "codes_used"})
 MISSING = "–"
 
 Figure = dict[str, Any]
@@ -50,7 +53,7 @@ Figure = dict[str, Any]
 
 
 def title(measure: str) -> str:
-    return TITLES.get(measure, measure.replace("_", " "))
+    return TITLES.get(measure) or measure.replace("_", " ").capitalize()
 
 
 def inside_a_sentence(words: str) -> str:
@@ -68,8 +71,8 @@ def number(value: float | None, measure: str = "") -> str:
         return MISSING
     if measure in SHARES:
         return f"{100 * value:.1f} %".replace("-", "−")
-    if value == 0:
-        return "0"
+    if value == 0 or measure in COUNTS:
+        return f"{value:.0f}"
     places = max(0, 2 - math.floor(math.log10(abs(value))))
     shown = f"{value:.{min(places, 5)}f}" if abs(value) < 1e6 else f"{value:.3g}"
     return shown.replace("-", "−")

@@ -238,8 +238,8 @@ def _too_few(result: Result) -> tuple[str, str] | None:
     if not blurred or 2 * len(blurred) < seen:
         return None
     return (
-        f"With {row.get('clips', 'so few')} clips the model cannot be told from real sounds or from a control "
-        f"in {len(blurred)} of {seen} measures: their intervals overlap ({', '.join(blurred)}).",
+        f"With {row.get('clips', 'so few')} clips the model cannot be told from real sounds or a control in "
+        f"{len(blurred)} of {seen} measures: their intervals overlap ({', '.join(blurred)}).",
         "Evaluate with more clips (-n) before trusting small differences.",
     )
 

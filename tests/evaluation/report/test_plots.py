@@ -67,6 +67,7 @@ def test_numbers_have_three_figures() -> None:
     assert number(1234.5) == "1234"
     assert number(-0.05) == "−0.0500"
     assert number(0) == "0"
+    assert number(611.6, "codes_used") == "612"
     assert number(None) == "–"
     assert number(float("nan")) == "–"
     assert number(0.9166, "accuracy") == "91.7 %"
