@@ -25,7 +25,7 @@ class Stored:
     """SHA-256 of report.json, shortened."""
 
     def sounds(self, row: str) -> list[dict[str, Any]]:
-        """What `shown` of report.json says of a row's sounds, those whose files are in the report's folder."""
+        """What `shown` of report.json says of a row's sounds, where their files are in the folder."""
         inside = (self.folder / SOUNDS).resolve()
         return [
             each
