@@ -8,12 +8,12 @@ HEAD = f"| {' | '.join(COLUMNS)} |\n| {' | '.join('---' for _ in COLUMNS)} |"
 
 def about(machine: dict[str, Any]) -> str:
     """The machine in a sentence or two."""
-    giga = {key: machine[key] / 1e9 for key in ("matrix", "matrix_bf16", "read")}
+    matrix, half, read = (machine[key] / 1e9 for key in ("matrix", "matrix_bf16", "read"))
     load = f"load {machine['load_start']:.1f} to {machine['load_end']:.1f}"
     return (
-        f"{machine['processor']}, device {machine['device']}, {machine['threads']} threads, {load}, `auto` takes "
-        f"{machine['precision']}. Measured in this run: float32 products {giga['matrix']:.0f} GFLOP/s, bfloat16 "
-        f"{giga['matrix_bf16']:.1f} GFLOP/s, memory {giga['read']:.1f} GB/s, {machine['fft'] / 1e3:.0f} thousand "
+        f"{machine['processor']}, device {machine['device']}, {machine['threads']} threads, {load}, `auto` "
+        f"takes {machine['precision']}. Measured in this run: float32 products {matrix:.0f} GFLOP/s, "
+        f"bfloat16 {half:.1f} GFLOP/s, memory {read:.1f} GB/s, {machine['fft'] / 1e3:.0f} thousand "
         "transforms of 1024 samples a second."
     )
 
