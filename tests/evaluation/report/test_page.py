@@ -17,7 +17,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     result = made_result("tiny </script><script>alert(1)</script>")
     result["memorisation"]["flagged"] = 1
-    result["memorisation"]["clips"][4] |= {"flagged": True, "distance": 0.01, "percentile": 0.0}
+    result["memorisation"]["clips"][4] |= {"flagged": True, "distance": 0.9, "longest_run": 99}
     write_report(folder, result, made_shown())
     return folder
 
