@@ -92,7 +92,7 @@ def _reading(result: Result) -> Markup:
 
 
 def _listen(cards: Sequence[Card]) -> Markup | None:
-    heard = [each for each in cards if each.row != NEAREST]
+    heard = [each for each in cards if each.row != NEAREST and not each.picked]
     labels = list(dict.fromkeys(each.label for each in heard))
     groups = []
     for label in labels:

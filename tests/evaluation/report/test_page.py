@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,15 @@ def test_protocol_and_fingerprints_stand_at_the_end(page: Page) -> None:
     tail = page.text[page.text.rindex("How it was measured") :]
     for words in ("fingerprints.codec", "c0ffee", "da7a", "sampling.top_p", "extractor.fingerprint", "seed"):
         assert words in tail
+
+
+def test_picked_clips_are_shown_as_copies_only(tmp_path: Path) -> None:
+    shown = [replace(each, picked=each.index == 4) for each in made_shown()]
+    write_report(tmp_path, made_result(), shown)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    names = [a["aria-label"] for name, a in check_page(html).elements if name == "audio"]
+    assert "generated: clip 3" in names
+    assert "generated: clip 4" not in names
 
 
 def test_a_result_with_little_in_it_still_makes_a_page(tmp_path: Path) -> None:
