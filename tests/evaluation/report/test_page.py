@@ -91,6 +91,17 @@ def test_protocol_and_fingerprints_stand_at_the_end(page: Page) -> None:
         assert words in tail
 
 
+def test_single_sounds_of_several_rows_stand_side_by_side(tmp_path: Path) -> None:
+    one = made_shown(clips=1)
+    more = [replace(each, row="many", title=str(n)) for n in range(2) for each in one[:3]]
+    write_report(tmp_path, made_result(), [*one, *more])
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    lines = [line.count("<audio") for line in html.split('class="sounds"')[1:]]
+    assert lines[:-1] == [2, 2, 2, 2, 2]
+    assert "<strong>codec round trip</strong>" in html.split('class="sounds"')[1]
+    assert "<strong>generated</strong>" in html.split('class="sounds"')[1]
+
+
 def test_picked_clips_are_shown_as_copies_only(tmp_path: Path) -> None:
     shown = [replace(each, picked=each.index == 4) for each in made_shown()]
     write_report(tmp_path, made_result(), shown)
