@@ -8,7 +8,7 @@ from melgpt.audio.mel import analyse
 from melgpt.evaluation.shown import NEAREST, Shown
 from melgpt.types import Audio, MelScale
 
-LABELS = ("dog", "<b>rain & wind</b>", "犬")
+LABELS = ("dog", "<b>rain & wind</b></script>", "犬")
 SCALE = MelScale()
 
 

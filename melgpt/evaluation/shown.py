@@ -20,3 +20,5 @@ class Shown:
     mel: Mel
     index: int | None = None
     """`index` in the result's memorisation: of the generated clip, or of the one that this is nearest to."""
+    picked: bool = False
+    """Whether it is here for what was measured of it, and so says nothing of the others of its row."""

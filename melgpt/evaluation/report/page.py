@@ -92,18 +92,27 @@ def _reading(result: Result) -> Markup:
 
 
 def _listen(cards: Sequence[Card]) -> Markup | None:
-    heard = [each for each in cards if each.row != NEAREST]
+    heard = [each for each in cards if each.row != NEAREST and not each.picked]
     labels = list(dict.fromkeys(each.label for each in heard))
     groups = []
     for label in labels:
         mine = [each for each in heard if each.label == label]
-        rows = dict.fromkeys(each.row for each in mine)
-        lines = [
-            tag("div", *(card(each) for each in mine if each.row == row), class_="sounds") for row in rows
-        ]
+        lines = [tag("div", *map(card, line), class_="sounds") for line in _lines(mine)]
         head = tag("summary", tag("h3", label or "without a label"))
         groups.append(tag("details", head, *lines, open=len(labels) <= OPEN_LABELS))
     return join(*groups) if groups else None
+
+
+def _lines(cards: Sequence[Card]) -> list[list[Card]]:
+    """A line a row; rows of a single sound that follow each other share one, to be heard side by side."""
+    rows = [[each for each in cards if each.row == row] for row in dict.fromkeys(each.row for each in cards)]
+    lines: list[list[Card]] = []
+    for place, row in enumerate(rows):
+        if place and len(row) == len(rows[place - 1]) == 1:
+            lines[-1] += row
+        else:
+            lines.append(list(row))
+    return lines
 
 
 def _measures(result: Result) -> Markup | None:

@@ -31,6 +31,7 @@ class Card:
     seconds: float
     file: Path
     mel: Mel
+    picked: bool = False
 
 
 def card(sound: Card, *, head: str | None = None, note: str | None = None) -> Markup:

@@ -1,7 +1,7 @@
 """The files of a report: report.html, report.json, and the sounds one by one for comparisons.
 
 report.json is the result as it was handed over, and under `shown` the list of the sounds:
-`{"row", "label", "title", "index", "seconds", "file"}`, with the file relative to the folder.
+`{"row", "label", "title", "index", "picked", "seconds", "file"}`, with the file relative to the folder.
 """
 
 import json
@@ -33,6 +33,7 @@ def write_report(folder: Path, result: dict[str, Any], shown: Sequence[Shown]) -
             "label": each.label,
             "title": each.title,
             "index": each.index,
+            "picked": each.picked,
             "seconds": each.seconds,
             "file": each.file.relative_to(folder).as_posix(),
         }
@@ -59,7 +60,8 @@ def _write_sounds(folder: Path, shown: Sequence[Shown]) -> list[Card]:
     for number, each in enumerate(shown):
         file = folder / SOUNDS / names[each.row] / f"{number:03d}.ogg"
         write(file, each.audio)
-        cards.append(Card(each.row, each.label, each.title, each.index, each.audio.seconds, file, each.mel))
+        seconds = each.audio.seconds
+        cards.append(Card(each.row, each.label, each.title, each.index, seconds, file, each.mel, each.picked))
     return cards
 
 

@@ -173,5 +173,10 @@ def summary(reports: Sequence[Stored], lines: Sequence[Line]) -> str:
     }
     if not any(wins.values()):
         return f"No difference is larger than chance in any of the {len(tested)} measures tested."
-    parts = [f"{place + 1} ({reports[place].name}) in {count}" for place, count in wins.items()]
-    return f"Better than another report, of {len(tested)} measures tested: {', '.join(parts)}."
+    named = [f"{place + 1} ({report.name})" for place, report in enumerate(reports)]
+    winners = [place for place, count in wins.items() if count]
+    if len(winners) == 1:
+        (winner,) = winners
+        return f"{named[winner]} is better in {wins[winner]} of {len(tested)} measures tested, worse in none."
+    parts = [f"{named[place]} in {count}" for place, count in wins.items()]
+    return f"Of {len(tested)} measures tested, better than another report: {', '.join(parts)}."

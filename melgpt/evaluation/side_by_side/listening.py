@@ -61,6 +61,8 @@ def draw_pairs(reports: Sequence[Stored], rows: Sequence[Row], *, most: int, see
 def _by_label(report: Stored, row: Row) -> dict[str, list[Path]]:
     sounds: dict[str, list[Path]] = {}
     for each in report.sounds(row["name"]):
+        if each.get("picked"):
+            continue  # a likely copy is no fair sample of a model
         sounds.setdefault(each["label"], []).append(report.folder / each["file"])
     return sounds
 

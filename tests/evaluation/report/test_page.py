@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     result = made_result("tiny </script><script>alert(1)</script>")
     result["memorisation"]["flagged"] = 1
-    result["memorisation"]["clips"][4] |= {"flagged": True, "distance": 0.01, "percentile": 0.0}
+    result["memorisation"]["clips"][4] |= {"flagged": True, "distance": 0.9, "longest_run": 99}
     write_report(folder, result, made_shown())
     return folder
 
@@ -88,6 +89,26 @@ def test_protocol_and_fingerprints_stand_at_the_end(page: Page) -> None:
     tail = page.text[page.text.rindex("How it was measured") :]
     for words in ("fingerprints.codec", "c0ffee", "da7a", "sampling.top_p", "extractor.fingerprint", "seed"):
         assert words in tail
+
+
+def test_single_sounds_of_several_rows_stand_side_by_side(tmp_path: Path) -> None:
+    one = made_shown(clips=1)
+    more = [replace(each, row="many", title=str(n)) for n in range(2) for each in one[:3]]
+    write_report(tmp_path, made_result(), [*one, *more])
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    lines = [line.count("<audio") for line in html.split('class="sounds"')[1:]]
+    assert lines[:-1] == [2, 2, 2, 2, 2]
+    assert "<strong>codec round trip</strong>" in html.split('class="sounds"')[1]
+    assert "<strong>generated</strong>" in html.split('class="sounds"')[1]
+
+
+def test_picked_clips_are_shown_as_copies_only(tmp_path: Path) -> None:
+    shown = [replace(each, picked=each.index == 4) for each in made_shown()]
+    write_report(tmp_path, made_result(), shown)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    names = [a["aria-label"] for name, a in check_page(html).elements if name == "audio"]
+    assert "generated: clip 3" in names
+    assert "generated: clip 4" not in names
 
 
 def test_a_result_with_little_in_it_still_makes_a_page(tmp_path: Path) -> None:

@@ -93,6 +93,12 @@ def test_a_measure_that_one_report_lacks_is_kept() -> None:
     assert not line.tested
 
 
+def test_a_divided_result_names_no_winner() -> None:
+    reports = [_with(accuracy=figure(0.5)), _with(frechet=figure(30.0, 1.0))]
+    lines = compare(reports, [judged_row(report) for report in reports])
+    assert "1 (x) in 1, 2 (x) in 1" in summary(reports, lines)
+
+
 def test_three_reports_are_held_against_each_other() -> None:
     reports = [_with(accuracy=figure(value, 0.02)) for value in (0.5, 0.9, 0.7)]
     verdicts = _lines(*reports)["accuracy"].verdicts

@@ -1,6 +1,7 @@
 """Pairs for blind listening: fair, seeded, and nothing on the page that tells whose a sound is."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,13 @@ def test_few_pairs_still_cover_all_labels(reports: list[Stored]) -> None:
 def test_the_order_is_seeded(reports: list[Stored]) -> None:
     assert _draw(reports, seed=3) == _draw(reports, seed=3)
     assert _draw(reports, seed=3) != _draw(reports, seed=4)
+
+
+def test_picked_clips_are_not_voted_on(reports: list[Stored], tmp_path: Path) -> None:
+    shown = [replace(each, picked=(each.index or 0) > 2) for each in made_shown(3, seconds=0.1)]
+    write_report(tmp_path, made_result(), shown)
+    pairs = _draw([reports[0], read_report(tmp_path)])
+    assert len(pairs) == len(LABELS)
 
 
 def test_reports_without_a_common_label_make_no_pairs(reports: list[Stored], tmp_path: Path) -> None:
