@@ -21,6 +21,7 @@ COMMANDS = {
     "reconstruct": "a sound through the codec and back",
     "encode": "sound → codes",
     "decode": "codes → sound",
+    "compare": "reports of evaluations against each other, and blind listening",
     "import": "a file of the originals → parts of a model folder",
     "options": "the options of a part",
     "demo": "build a small corpus, learn it and make new sounds of it",

@@ -96,6 +96,21 @@ def band_centres(scale: MelScale) -> NDArray[np.float32]:
     return np.maximum.accumulate(bank @ hz / np.maximum(weight, 1e-12))
 
 
+def hz_ticks(scale: MelScale, crowded: float = CROWDED) -> list[tuple[float, str]]:
+    """Round frequencies for an axis, falling: the (fractional) band of each, and how it is written.
+
+    crowded: smallest distance of two, as a share of the picture's height.
+    """
+    centres = band_centres(scale)
+    shown: list[tuple[float, str]] = []
+    for hz in (hz for hz in TICKS_HZ[::-1] if centres[0] <= hz <= centres[-1]):
+        height = float(np.interp(hz, centres, np.arange(len(centres))))
+        # The scale is linear at the bottom: leave out what would be printed over its neighbour.
+        if not shown or shown[-1][0] - height > crowded * len(centres):
+            shown.append((height, f"{hz}" if hz < 1000 else f"{hz // 1000}k"))
+    return shown
+
+
 def _figure(width: float, height: float) -> Any:
     """An empty figure of so many inches that only knows how to become a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -134,15 +149,8 @@ def _draw(axes: Any, values: Tensor, end: float, seconds: float) -> Any:
 
 
 def _label_hz(axes: Any, scale: MelScale) -> None:
-    """Round frequencies at the height of their (fractional) band."""
-    centres = band_centres(scale)
-    shown: dict[float, str] = {}
-    for hz in (hz for hz in TICKS_HZ[::-1] if centres[0] <= hz <= centres[-1]):
-        height = float(np.interp(hz, centres, np.arange(len(centres))))
-        # The scale is linear at the bottom: leave out what would be printed over its neighbour.
-        if not shown or min(shown) - height > CROWDED * len(centres):
-            shown[height] = f"{hz}" if hz < 1000 else f"{hz // 1000}k"
-    axes.set_yticks(list(shown), list(shown.values()))
+    ticks = hz_ticks(scale)
+    axes.set_yticks([height for height, _ in ticks], [words for _, words in ticks])
 
 
 def _save(figure: Any, path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Several reports held against each other, by their measures and by ear."""

@@ -1,0 +1,176 @@
+"""Measures of several reports side by side, and which differences are larger than chance.
+
+The test: the 95 % intervals that the reports hold give a standard error each, a z test the two-sided p of a
+difference, and Holm's procedure (1979, https://www.jstor.org/stable/4615733) raises the p of all tests
+together. That two reports on one set of real clips vary together is left out: it errs on the safe side.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from melgpt.errors import UserError, closest
+from melgpt.evaluation.report.names import Figure
+from melgpt.evaluation.report.rows import Row, figure_of, higher_is_better, measures_of, rows_of
+from melgpt.evaluation.report.stored import Stored
+
+LEVEL = 0.05
+"""p from which on a difference is taken for chance."""
+Z_OF_95 = 1.959964
+FREE = frozenset({"seed", "sampling"})
+"""Parts of the protocol that belong to the model that is judged, not to how it is judged."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """That report `better` beats report `worse` in one measure (by place), with the p raised by Holm."""
+
+    better: int
+    worse: int
+    p: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measure of all reports: their figures, None where a report lacks it, and the verdicts."""
+
+    group: str
+    measure: str
+    higher: bool
+    figures: tuple[Figure | None, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    tested: bool = False
+
+
+def judged_row(report: Stored, name: str | None = None) -> Row:
+    """The row of a report that is compared: the one of this name, or the first of the model."""
+    rows = rows_of(report.result, "model") if name is None else report.result["rows"]
+    found = next((row for row in rows if name in (None, row["name"])), None)
+    if found is None:
+        names = [row["name"] for row in report.result["rows"]]
+        what = "row of a model" if name is None else f"row '{name}'"
+        raise UserError(f"{report.folder} has no {what}{closest(name or '', names)}")
+    return found
+
+
+def disagreements(reports: Sequence[Stored]) -> list[str]:
+    """Why the reports cannot be held against each other, one sentence each; nothing where they can."""
+    first, *others = reports
+    found = []
+    for place, other in enumerate(others, 2):
+        ours, theirs = (_conditions(report.result) for report in (first, other))
+        names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+        found += [
+            f"1 and {place} differ in {name}: {ours.get(name)} and {theirs.get(name)}" for name in names
+        ]
+    return found
+
+
+def _conditions(result: dict[str, Any]) -> dict[str, Any]:
+    """All that must be equal for measures to be comparable."""
+    protocol = {name: value for name, value in (result.get("protocol") or {}).items() if name not in FREE}
+    extractor = protocol.pop("extractor", None) or {}
+    listeners = [each.get("fingerprint") for each in result.get("listeners") or []]
+    return {
+        "the data's fingerprint": (result.get("data") or {}).get("fingerprint"),
+        **{f"the protocol's {name}": value for name, value in protocol.items()},
+        "the extractor's fingerprint": extractor.get("fingerprint"),
+        "the listeners' fingerprints": sorted(map(str, listeners)),
+    }
+
+
+def compare(reports: Sequence[Stored], rows: Sequence[Row]) -> list[Line]:
+    """All measures side by side, with verdicts where the reports are comparable."""
+    lines = _side_by_side(reports, rows)
+    return lines if disagreements(reports) else _judge(lines)
+
+
+def _side_by_side(reports: Sequence[Stored], rows: Sequence[Row]) -> list[Line]:
+    first = reports[0].result
+    groups: list[tuple[str, list[Row]]] = [("generated sounds", list(rows))]
+    ladders = [{each["stage"]: each for each in report.result.get("ladder") or []} for report in reports]
+    for stage in dict.fromkeys(name for ladder in ladders for name in ladder):
+        groups.append((f"ladder: {stage}", [ladder.get(stage, {}) for ladder in ladders]))
+    for part in ("codec", "prior"):
+        values = [report.result.get(part) or {} for report in reports]
+        groups.append((part, [{"measures": {k: {"value": v} for k, v in each.items()}} for each in values]))
+    return [
+        Line(group, name, higher_is_better(first, name), tuple(figure_of(row, name) for row in members))
+        for group, members in groups
+        for name in measures_of(members)
+    ]
+
+
+def _judge(lines: list[Line]) -> list[Line]:
+    """The same lines with the verdicts that stand after Holm's procedure over all of them."""
+    tests = [
+        (place, pair, p)
+        for place, line in enumerate(lines)
+        for pair in combinations(range(len(line.figures)), 2)
+        if (p := _p_of(*(line.figures[each] for each in pair))) is not None
+    ]
+    raised = holm([p for *_, p in tests])
+    verdicts: dict[int, list[Verdict]] = {}
+    for (place, (left, right), _), p in zip(tests, raised, strict=True):
+        stand = verdicts.setdefault(place, [])
+        if p < LEVEL:
+            values = [(lines[place].figures[each] or {})["value"] for each in (left, right)]
+            left_wins = (values[0] > values[1]) == lines[place].higher
+            stand.append(Verdict(*((left, right) if left_wins else (right, left)), p))
+    return [
+        Line(
+            line.group,
+            line.measure,
+            line.higher,
+            line.figures,
+            tuple(verdicts.get(place, ())),
+            place in verdicts,
+        )
+        for place, line in enumerate(lines)
+    ]
+
+
+def _p_of(first: Figure | None, second: Figure | None) -> float | None:
+    """Two-sided p of a difference; of each interval the half that faces the other value counts.
+
+    None where an interval is missing or has no width: it then says nothing about chance.
+    """
+    if first is None or second is None:
+        return None
+    upper, lower = (first, second) if first["value"] >= second["value"] else (second, first)
+    if upper.get("low") is None or lower.get("high") is None:
+        return None
+    errors = [(upper["value"] - upper["low"]) / Z_OF_95, (lower["high"] - lower["value"]) / Z_OF_95]
+    spread = math.hypot(*errors)
+    if min(errors) < 0 or spread == 0:
+        return None
+    return math.erfc((upper["value"] - lower["value"]) / spread / math.sqrt(2))
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p values raised for being several (Holm 1979), in the given order."""
+    order = sorted(range(len(values)), key=lambda place: values[place])
+    raised, highest = [0.0] * len(values), 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
+        raised[place] = highest
+    return raised
+
+
+def summary(reports: Sequence[Stored], lines: Sequence[Line]) -> str:
+    """One sentence: who is better in how many measures."""
+    if disagreements(reports):
+        return "The reports were not made under the same conditions: no winner is named."
+    tested = [line for line in lines if line.tested]
+    if not tested:
+        return "No measure has intervals in two of the reports: no difference could be tested."
+    wins = {
+        place: sum(any(v.better == place for v in line.verdicts) for line in tested)
+        for place in range(len(reports))
+    }
+    if not any(wins.values()):
+        return f"No difference is larger than chance in any of the {len(tested)} measures tested."
+    parts = [f"{place + 1} ({reports[place].name}) in {count}" for place, count in wins.items()]
+    return f"Better than another report, of {len(tested)} measures tested: {', '.join(parts)}."
