@@ -1,7 +1,8 @@
 """A model measured beside real sounds, by listeners that learn from the training clips first.
 
 Every table has the rows that figures are read by: real clips (the floor), mel and vocoder, codec and vocoder
-(the ceiling of any prior), a copy machine, class means, noise and silence. REPORT/report.json holds all.
+(the ceiling of any prior), a copy machine, class means, noise and silence. REPORT/report.html shows all,
+REPORT/report.json holds it.
 """
 
 import argparse
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.evaluation.limits import check_limits, read_limits
     from melgpt.evaluation.listeners import Listeners, files_in
     from melgpt.evaluation.references import choose_sides, default_split
+    from melgpt.evaluation.report import write_report
     from melgpt.gpt.sampling import Sampling
     from melgpt.pipeline import load
     from melgpt.runtime import RuntimeConfig
@@ -84,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
     asked = Asked(args.model.resolve().name, parents, args.n, args.seed, sampling)
     work = Evaluation(model, store, sides, listeners, asked, args.out / "work")
     result = work.run(_learner(training, store, listeners.members[0].part.config))
-    _write(args.out, result)
-    print(args.out / "report.json")
+    write_report(args.out, result, work.shown)
+    print(args.out / "report.html")
     check_limits(result, limits)
     return 0
 
@@ -109,12 +111,3 @@ def _learner(training: "ListenerTraining", store: "Store", like: Any) -> Any:
         return training.train_on("new_clips", examples, examples, like)
 
     return learn
-
-
-def _write(folder: Path, result: dict[str, Any]) -> None:
-    import json
-
-    from melgpt.paths import atomic
-
-    with atomic(folder / "report.json") as temporary:
-        temporary.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

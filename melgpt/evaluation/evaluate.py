@@ -20,6 +20,7 @@ from melgpt.data.code_store import Augmentation, encode_split
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.evaluation import intervals
+from melgpt.evaluation.exhibits import Exhibits
 from melgpt.evaluation.hearing import hear
 from melgpt.evaluation.judge import Judge
 from melgpt.evaluation.ladder import Step, climb
@@ -31,6 +32,7 @@ from melgpt.evaluation.novelty import Novelty
 from melgpt.evaluation.projection import Projection, width_for
 from melgpt.evaluation.references import Rendering, Sides, default_split
 from melgpt.evaluation.rows import Row, control_rows, real_rows
+from melgpt.evaluation.shown import Shown
 from melgpt.evaluation.token_tables import table_bits
 from melgpt.pipeline import SoundModel
 from melgpt.progress import progress
@@ -79,6 +81,8 @@ class Evaluation:
         self.listeners, self.asked, self.work = listeners, asked, work
         self.rendering = Rendering(model, store, listeners.frames)
         self.seconds: dict[str, float] = {}
+        self.shown: list[Shown] = []
+        """What is to be heard, after `run`."""
 
     def run(self, learn: Learn | None) -> dict[str, Any]:
         """learn: trains the listener of the classification accuracy score; None leaves that out."""
@@ -102,7 +106,7 @@ class Evaluation:
                 new.extra["cas"] = self._score(learn(made.mels, made.labels))
         if self.sides.unseen:
             rows[0].extra["cas"] = self._score(self.listeners.members[0].part)
-        width = width_for(len(self.sides.labels), self.listeners_width(novelty))
+        width = width_for(len(self.sides.labels), novelty.training.features.shape[1])
         with self._timed("measure"):
             table = self._table([*rows, new, copied, *controls], novelty, width)
         with self._timed("ladder"):
@@ -111,6 +115,10 @@ class Evaluation:
             )
         with self._timed("codec and prior"):
             codec, prior = self._parts(steps)
+        with self._timed("sounds to hear"):
+            exhibits = Exhibits(self.rendering, self.sides)
+            nearest = novelty.rows[closeness.mel.row]
+            self.shown = [*exhibits.real(), *exhibits.new(made.grids, made.labels, found, nearest)]
         return {
             **self._head(width),
             "listeners": examined,
@@ -123,10 +131,6 @@ class Evaluation:
             "meanings": meanings(),
             "seconds": self.seconds,
         }
-
-    def listeners_width(self, novelty: Novelty) -> int:
-        """Number of features that are compared."""
-        return novelty.training.features.shape[1]
 
     def _generate(self) -> Made:
         labels = [label for label in self.store.labels if label in self.model.labels]

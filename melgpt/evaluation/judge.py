@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from melgpt.evaluation import intervals
-from melgpt.evaluation.comparison import Comparison, Judged, class_measures, divergence, kernel_width
 from melgpt.evaluation.intervals import Interval
 from melgpt.evaluation.listeners import Listeners
 from melgpt.evaluation.projection import Projection
 from melgpt.evaluation.rows import Row
+from melgpt.evaluation.set_distances import Comparison, Judged, class_measures, divergence, kernel_width
 
 
 class Judge:

@@ -92,7 +92,7 @@ def original_sounds(store: Store, rows: Rows, frames: int) -> Tensor | None:
         try:
             audio = read(source / clip.path, store.scale.rate)
         except (UserError, OSError):
-            say(f"ladder: {source / clip.path} cannot be read: the mels alone are compared")
+            say(f"{source / clip.path} cannot be read: the mels alone are compared")
             return None
         first = round(clip.start * audio.rate)
         samples = audio.samples[0, first : first + round(clip.seconds * audio.rate)][:length]
