@@ -84,7 +84,15 @@ def run(args: argparse.Namespace) -> int:
         if (file := args.model / f"{part}.safetensors").is_file()
     }
     asked = Asked(args.model.resolve().name, parents, args.n, args.seed, sampling)
-    work = Evaluation(model, store, sides, listeners, asked, args.out / "work")
+    work = Evaluation(
+        model,
+        store,
+        sides,
+        listeners,
+        asked,
+        work=args.out / "work",
+        melception=args.melception and checkpoint.load(args.melception, "classifier"),
+    )
     result = work.run(_learner(training, store, listeners.members[0].part.config))
     write_report(args.out, result, work.shown)
     print(args.out / "report.html")

@@ -19,7 +19,7 @@ from torch import Tensor
 from melgpt.data.code_store import Augmentation, encode_split
 from melgpt.data.store import Store
 from melgpt.errors import UserError
-from melgpt.evaluation import intervals
+from melgpt.evaluation import intervals, original_protocol
 from melgpt.evaluation.exhibits import Exhibits
 from melgpt.evaluation.hearing import hear
 from melgpt.evaluation.judge import Judge
@@ -72,14 +72,25 @@ class Evaluation:
     """One model on one data set; `run` gives the result."""
 
     def __init__(
-        self, model: SoundModel, store: Store, sides: Sides, listeners: Listeners, asked: Asked, work: Path
+        self,
+        model: SoundModel,
+        store: Store,
+        sides: Sides,
+        listeners: Listeners,
+        asked: Asked,
+        *,
+        work: Path,
+        melception: Any = None,
     ) -> None:
         """work: folder for what is computed on the way. Raises UserError where these do not fit."""
         check_fit(model, store)
         listeners.check_apart(asked.parents)
+        if melception is not None:
+            original_protocol.check(melception, store.scale)
         self.model, self.store, self.sides = model, store, sides
         self.listeners, self.asked, self.work = listeners, asked, work
         self.rendering = Rendering(model, store, listeners.frames)
+        self.melception = melception
         self.seconds: dict[str, float] = {}
         self.shown: list[Shown] = []
         """What is to be heard, after `run`."""
@@ -107,6 +118,9 @@ class Evaluation:
         if self.sides.unseen:
             rows[0].extra["cas"] = self._score(self.listeners.members[0].part)
         width = width_for(len(self.sides.labels), novelty.training.features.shape[1])
+        if self.melception is not None:
+            with self._timed("Melception"):
+                self._by_originals([*rows, new])
         with self._timed("measure"):
             table = self._table([*rows, new, copied, *controls], novelty, width)
         with self._timed("ladder"):
@@ -153,6 +167,13 @@ class Evaluation:
         row = Row("nearest training clip", "control", what, mels, made.labels)
         row.extra["memorised"] = novelty.share(novelty.of(mels, None), resamples=self.asked.resamples)
         return row
+
+    def _by_originals(self, rows: list[Row]) -> None:
+        """Add the originals' measures to some rows."""
+        real = original_protocol.features(self.melception, self.rendering.stored(self.sides.real))
+        for row in rows:
+            made = original_protocol.features(self.melception, row.mels)
+            row.extra.update(original_protocol.measures(made, real, row.labels, self.sides.labels))
 
     def _score(self, listener: Any) -> dict[str, float]:
         real = self.rendering.stored(self.sides.real)
