@@ -30,11 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from melgpt.evaluation.comparison.differences import compare, disagreements, judged_row, summary
-    from melgpt.evaluation.comparison.listening import draw_pairs, write_listening
-    from melgpt.evaluation.comparison.page import page
-    from melgpt.evaluation.comparison.votes import in_words, preferences, read_key, read_votes
     from melgpt.evaluation.report.stored import read_report, write_text
+    from melgpt.evaluation.side_by_side.differences import compare, disagreements, judged_row, summary
+    from melgpt.evaluation.side_by_side.listening import draw_pairs, write_listening
+    from melgpt.evaluation.side_by_side.page import page
+    from melgpt.evaluation.side_by_side.votes import in_words, preferences, read_key, read_votes
     from melgpt.progress import say
 
     reports = _reports(args.reports, read_report)
@@ -79,7 +79,7 @@ def _as_json(reports: Any, lines: Any, preferred: Any) -> str:
     import json
     from dataclasses import asdict
 
-    from melgpt.evaluation.comparison.differences import disagreements
+    from melgpt.evaluation.side_by_side.differences import disagreements
 
     found = {
         "format": 1,

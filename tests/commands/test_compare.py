@@ -112,3 +112,6 @@ def test_votes_of_another_page_or_other_reports(reports: list[str], tmp_path: Pa
     assert "made of other reports" in capsys.readouterr().err
     assert cli.main([*call, "--votes", str(tmp_path / "none.json")]) == 2
     assert "no such file" in capsys.readouterr().err
+    (tmp_path / "listen.key.json").write_text('{"format": 1}')
+    assert cli.main([*call, "--votes", str(votes)]) == 2
+    assert "no key of a listening page" in capsys.readouterr().err

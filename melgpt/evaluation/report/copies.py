@@ -33,13 +33,14 @@ def copies(result: Result, cards: Sequence[Card]) -> Markup | None:
             (memory.get("test_to_train") or {}).get("quantiles") or {},
             what="Histogram of the distances of generated clips to the nearest training clip",
         ),
-        tag("p", "Bars: generated clips. Band: real test clips, a line at their median.", class_="quiet"),
+        tag("p", "Bars: generated clips. Band: held-out clips, a line at their median.", class_="quiet"),
         class_="panel wide",
     )
     flagged = memory.get("flagged") or 0
     intro = tag("p", f"{flagged} of {len(clips)} generated clips {'is' if flagged == 1 else 'are'} flagged.")
+    rule = tag("p", f"Rule: {memory['rule']}.", class_="quiet rule") if memory.get("rule") else None
     folded = tag("details", tag("summary", "All clips"), _table(clips))
-    return join(intro, plot, _pairs(clips, cards), folded)
+    return join(intro, rule, plot, _pairs(clips, cards), folded)
 
 
 def _pairs(clips: Sequence[dict[str, Any]], cards: Sequence[Card]) -> Markup | None:
@@ -58,7 +59,7 @@ def _pairs(clips: Sequence[dict[str, Any]], cards: Sequence[Card]) -> Markup | N
 def _pair(clip: dict[str, Any], made: Card, real: Card) -> Markup:
     nearest = clip.get("nearest") or {}
     where = f"{nearest.get('path', '')} from {number(nearest.get('start'))} s"
-    words = f"distance {number(clip['distance'])}, nearer than {_per_cent(clip)} of the test clips"
+    words = f"distance {number(clip['distance'])}, nearer than {_per_cent(clip)} of the held-out clips"
     return tag(
         "article",
         tag(
@@ -78,9 +79,9 @@ def _pair(clip: dict[str, Any], made: Card, real: Card) -> Markup:
 
 
 def _per_cent(clip: dict[str, Any]) -> str:
-    """`percentile` says how many per cent of the test clips are nearer to a training clip."""
+    """`percentile` is the share of held-out clips that are nearer to a training clip."""
     percentile = clip.get("percentile")
-    return MISSING if percentile is None else f"{100 - percentile:.0f} %"
+    return MISSING if percentile is None else f"{100 * (1 - percentile):.0f} %"
 
 
 def _table(clips: Sequence[dict[str, Any]]) -> Markup:
@@ -88,7 +89,7 @@ def _table(clips: Sequence[dict[str, Any]]) -> Markup:
         tables.Column("Clip"),
         tables.Column("Label"),
         tables.Column("Distance"),
-        tables.Column("Percentile", meaning="per cent of the test clips that are nearer to a training clip"),
+        tables.Column("Percentile", meaning="share of held-out clips that are nearer to a training clip"),
         tables.Column("In features"),
         tables.Column("Shift in s"),
         tables.Column("Longest run", meaning="longest run of tokens that also stands in the training clip"),

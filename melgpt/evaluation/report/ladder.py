@@ -1,14 +1,14 @@
 """Where on the way from a real sound to a generated one most is lost: vocoder, codec or prior."""
 
 from melgpt.evaluation.report.names import inside_a_sentence, title
-from melgpt.evaluation.report.rows import Result, figure_of, higher_is_better, model_row, overlap
+from melgpt.evaluation.report.rows import Result, figure_of, higher_is_better, overlap
 
 LADDER_HALF = 0.5
 """Share of the whole loss from which on a stage is said to lose most."""
 SET_MEASURES = ("kad", "frechet", "kid", "accuracy")
 """Measures that every stage of the ladder can have; the first that reaches furthest is used."""
-PAIRED_MEASURES = ("stft_in_band", "stft", "mel_l1", "envelope", "onset")
-"""Measures against the very clip: for the stages before `generated`."""
+PAIRED_MEASURES = ("stft_in_band", "stft", "mel_l1")
+"""Measures against the very clip, 0 for itself: for the stages before `generated`."""
 STAGES = (
     ("vocoder", "mel + vocoder", "real"),
     ("codec", "codec + vocoder", "mel + vocoder"),
@@ -46,9 +46,6 @@ def loses_most(result: Result, part: str) -> tuple[str, str] | None:
 def _losses(result: Result) -> tuple[str, dict[str, float], dict[str, bool]] | None:
     """The measure used, the loss of each part, and whether its two stages' intervals are apart."""
     stages = {stage.get("stage"): stage for stage in result.get("ladder") or []}
-    if "generated" in stages and (row := model_row(result)):
-        joined = {**(row.get("measures") or {}), **(stages["generated"].get("measures") or {})}
-        stages["generated"] = {**stages["generated"], "measures": joined}
     best: tuple[str, dict[str, float], dict[str, bool]] | None = None
     for measure in (*SET_MEASURES, *PAIRED_MEASURES):
         sign = -1 if higher_is_better(result, measure) else 1

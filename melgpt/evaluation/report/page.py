@@ -14,11 +14,11 @@ from melgpt.evaluation.report.reading import headline, read
 from melgpt.evaluation.report.rows import (
     Result,
     Row,
+    ceiling,
     figure_of,
     higher_is_better,
     measures_of,
     model_row,
-    reference,
 )
 from melgpt.evaluation.shown import NEAREST
 
@@ -30,7 +30,7 @@ ROLES = {
     "model": "the model",
     "ceiling": "ceiling: how good it could be",
     "floor": "floor: real sounds against real ones",
-    "control": "control: how bad it could be",
+    "control": "control: copies, noise and the like, for scale",
 }
 
 
@@ -209,7 +209,7 @@ def _classes(result: Result) -> Markup | None:
 
 
 def _class_panel(result: Result, measure: str, classes: dict[str, Any]) -> Markup:
-    best = reference(result, measure)
+    best = ceiling(result, measure)
     held = (best or {}).get("per_class") or {}
     entries = []
     for label, measures in classes.items():

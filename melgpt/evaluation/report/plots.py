@@ -16,6 +16,8 @@ LINE, TRACK = 34, 24
 LOG_FROM = 30
 """Positive values that lie further apart than this are shown on a logarithmic axis."""
 BINS = 48
+BAND = 0.05, 0.95
+"""Quantiles between which the histogram has its band."""
 HISTOGRAM = 130
 """Height of the histogram."""
 
@@ -35,14 +37,15 @@ class Entry:
 class Axis:
     """From values to places along a plot; logarithmic where values lie far apart."""
 
-    def __init__(self, values: Sequence[float], measure: str = "") -> None:
+    def __init__(self, values: Sequence[float], measure: str = "", *, zero: bool = True) -> None:
+        """zero: whether the axis begins at 0 where nothing lies below."""
         low, high = min(values), max(values)
         self.measure = measure
-        self.log = measure not in UNIT_RANGE and low > 0 and high / low > LOG_FROM
+        self.log = zero and measure not in UNIT_RANGE and low > 0 and high / low > LOG_FROM
         if self.log:
             self.low, self.high = low / 1.2, high * 1.2
         else:
-            self.low = min(0.0, low)
+            self.low = min(0.0, low) if zero else low - 0.04 * (high - low)
             self.high = (
                 max(1.0, high) if measure in UNIT_RANGE else (high or 1.0) + 0.04 * abs(high - self.low)
             )
@@ -139,15 +142,15 @@ def symbol(role: str, x: float, y: float) -> Markup:
 def distances(
     generated: Sequence[float], flagged: Sequence[bool], quantiles: dict[str, float], *, what: str
 ) -> Markup:
-    """A histogram of generated clips' distances over the range (5 to 95 %) of what test clips have."""
+    """A histogram of generated clips' distances over the range of what held-out clips have."""
     known = sorted((float(share), value) for share, value in quantiles.items() if value is not None)
-    axis = Axis([*generated, *(value for _, value in known), 0.0])
+    axis = Axis([*generated, *(value for _, value in known)], zero=False)
     edges = np.linspace(axis.low, axis.high, BINS + 1)
     all_counts, _ = np.histogram(generated, edges)
     bad_counts, _ = np.histogram([d for d, bad in zip(generated, flagged, strict=True) if bad], edges)
     top, bottom = 22, HISTOGRAM
     parts = axis.draw(bottom)
-    if known:
+    if any(BAND[0] <= share <= BAND[1] for share, _ in known):
         parts += _test_range(axis, known, top, bottom)
     tallest = max(int(all_counts.max(initial=0)), 1)
     for left, right, count, bad in zip(edges[:-1], edges[1:], all_counts, bad_counts, strict=True):
@@ -163,19 +166,19 @@ def distances(
 
 
 def _test_range(axis: Axis, known: list[tuple[float, float]], top: float, bottom: float) -> list[Markup]:
-    """The band between the outermost quantiles, a line at the median, and what they are."""
-    first, last = known[0], known[-1]
+    """The band between two outer quantiles, a line at the median, and what they are."""
+    middle = [(share, value) for share, value in known if BAND[0] <= share <= BAND[1]]
+    first, last = middle[0], middle[-1]
     left, right = axis.place(first[1]), axis.place(last[1])
     shares = f"{100 * first[0]:g} to {100 * last[0]:g} %"
     parts = [
         tag("rect", class_="band", x=left, y=top - 6, width=max(right - left, 1), height=bottom - top + 6)
     ]
-    middle = dict(known).get(0.5)
-    if middle is not None:
-        at = axis.place(middle)
+    if 0.5 in dict(known):
+        at = axis.place(dict(known)[0.5])
         parts.append(tag("line", class_="mark", x1=at, x2=at, y1=top - 6, y2=bottom))
     x = min(max((left + right) / 2, 80), WIDTH - 80)
-    parts.append(tag("text", f"test clips, {shares}", x=x, y=11, text_anchor="middle", class_="tick"))
+    parts.append(tag("text", f"held-out clips, {shares}", x=x, y=11, text_anchor="middle", class_="tick"))
     return parts
 
 

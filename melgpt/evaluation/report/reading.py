@@ -1,5 +1,6 @@
 """A result in plain words: what is weak and what to try, from rules that are stated beside what they say."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from melgpt.evaluation.report.ladder import STAGES, loses_most
 from melgpt.evaluation.report.names import inside_a_sentence, number, title, with_interval
 from melgpt.evaluation.report.rows import (
     Result,
+    ceiling,
     figure_of,
     measures_of,
     model_row,
@@ -19,14 +21,17 @@ from melgpt.evaluation.report.rows import (
 LISTENER_ENOUGH = 0.7
 """Accuracy on real test clips from which on a listener may judge."""
 ACCURACY_GAP = 0.1
-"""Accuracy below the reference that is worth a sentence."""
+"""Accuracy below the ceiling that is worth a sentence."""
 DIVERSITY_LOW = 0.6
-"""Share of the reference's recall, coverage or Vendi score below which variety is low."""
+"""Share of the ceiling's recall, coverage or Vendi score below which variety is low."""
 PRECISION_HIGH, PRECISION_LOW = 0.8, 0.6
-"""Shares of the reference's precision from which on it is high, and below which it is low."""
+"""Shares of the ceiling's precision from which on it is high, and below which it is low."""
 TABLE_SHARE = 0.97
 """Share of the best table's bits above which the prior is hardly better than the table."""
+CHANCE_FLAGS = 0.02
+"""Share of clips that no copying flags: two signs, each true of 1 % of held-out clips."""
 MOST_CLASSES = 5
+Z_OF_95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -97,12 +102,13 @@ def _listener(result: Result) -> tuple[str, str] | None:
         return None
     return (
         f"The listener is too weak to judge; on real test clips it is right in: {', '.join(weak)}.",
-        "Read what follows with care, trust your ears more, and train the listener on more clips.",
+        "Read what follows with care and trust your ears more; train the listeners longer "
+        "(train.classifier) or on more clips.",
     )
 
 
 def _steering(result: Result) -> tuple[str, str] | None:
-    model, real = figure_of(model_row(result), "accuracy"), reference(result, "accuracy")
+    model, real = figure_of(model_row(result), "accuracy"), ceiling(result, "accuracy")
     best = figure_of(real, "accuracy")
     if model is None or best is None or real is None:
         return None
@@ -120,12 +126,13 @@ def _weak_classes(result: Result) -> tuple[str, str] | None:
     whole = figure_of(row, "accuracy")
     if row is None or whole is None or whole.get("low") is None:
         return None
+    classes = row.get("per_class") or {}
+    clips = (row.get("clips") or 0) / max(len(classes), 1)
     weak = []
-    for label, measures in (row.get("per_class") or {}).items():
-        accuracy = measures.get("accuracy") or {}
-        high = accuracy.get("high")
-        if high is not None and high < whole["low"]:
-            weak.append((accuracy["value"], label))
+    for label, measures in classes.items():
+        value = (measures.get("accuracy") or {}).get("value")
+        if value is not None and _most(value, clips) < whole["low"]:
+            weak.append((value, label))
     if not weak:
         return None
     shown = ", ".join(
@@ -138,9 +145,18 @@ def _weak_classes(result: Result) -> tuple[str, str] | None:
     )
 
 
+def _most(share: float, clips: float) -> float:
+    """Upper end of a share's 95 % interval (Wilson 1927): unlike drawing again, it holds for none of few."""
+    if clips <= 0:
+        return 1.0
+    z = Z_OF_95
+    spread = z * math.sqrt(share * (1 - share) / clips + z * z / (4 * clips * clips))
+    return (share + z * z / (2 * clips) + spread) / (1 + z * z / clips)
+
+
 def _share(result: Result, measure: str) -> float | None:
-    """The model's value as a share of the reference's."""
-    value, best = value_of(model_row(result), measure), value_of(reference(result, measure), measure)
+    """The model's value as a share of the ceiling's."""
+    value, best = value_of(model_row(result), measure), value_of(ceiling(result, measure), measure)
     return None if value is None or not best else value / best
 
 
@@ -155,8 +171,8 @@ def _diversity(result: Result) -> tuple[str, str] | None:
         return None
     shown = ", ".join(f"{inside_a_sentence(title(name))} {100 * share:.0f} %" for name, share in low.items())
     return (
-        f"The sounds are good, but too much alike: of what real sounds reach they have {shown}, "
-        f"at {100 * precision:.0f} % of the precision.",
+        "The sounds are good, but too much alike: of what real sounds through the codec reach they have "
+        f"{shown}, at {100 * precision:.0f} % of the precision.",
         "Raise --temperature or --top-p, lower --guidance; if that does not help, stop the prior earlier or "
         "train it on more clips.",
     )
@@ -167,21 +183,25 @@ def _fidelity(result: Result) -> tuple[str, str] | None:
     if share is None or share >= PRECISION_LOW:
         return None
     return (
-        f"Many sounds lie where no real sound does: their precision is {100 * share:.0f} % of what real "
-        "sounds reach.",
+        f"Many sounds lie where no real sound does: their precision is {100 * share:.0f} % of "
+        "what real sounds through the codec reach.",
         "Lower --temperature or --top-p; see in the ladder which part loses most.",
     )
 
 
 def _memorised(result: Result) -> tuple[str, str] | None:
     memory = result.get("memorisation") or {}
-    flagged = memory.get("flagged") or 0
+    flagged, clips = memory.get("flagged") or 0, len(memory.get("clips") or [])
     if not flagged:
         return None
-    clips = len(memory.get("clips") or [])
+    look = "looks like a copy" if flagged == 1 else "look like copies"
+    if flagged <= math.ceil(CHANCE_FLAGS * clips):
+        return (
+            f"{flagged} of {clips} generated clips {look}: no more than chance would flag.",
+            "Listen to the pairs below to be sure.",
+        )
     return (
-        f"{flagged} of {clips} generated clips {'is' if flagged == 1 else 'are'} nearer to a training clip "
-        "than real test clips are: perhaps copies.",
+        f"{flagged} of {clips} generated clips {look} of training clips, more than chance would flag.",
         "Listen to the pairs below. More clips, more augmentation (train.prior.augment), more dropout "
         "(prior.blocks.dropout) or fewer steps of the prior make copies rarer.",
     )
@@ -206,19 +226,21 @@ def _too_few(result: Result) -> tuple[str, str] | None:
         return None
     blurred, seen = [], 0
     for measure in measures_of([row]):
-        mine = figure_of(row, measure)
-        against = [each for each in (reference(result, measure), *rows_of(result, "control")) if each]
-        meets = [overlap(mine, other) for each in against if (other := figure_of(each, measure)) and mine]
-        known = [each for each in meets if each is not None]
+        mine, best = figure_of(row, measure), figure_of(reference(result, measure), measure)
+        held = (figure_of(each, measure) for each in rows_of(result, "control"))
+        # A control that does as well as real sounds in a measure (copies do) tells nothing there.
+        against = [each for each in held if each and (best is None or overlap(best, each) is False)]
+        against += [best] if best else []
+        known = [meet for other in against if mine and (meet := overlap(mine, other)) is not None]
         seen += bool(known)
         if any(known):
             blurred.append(inside_a_sentence(title(measure)))
     if not blurred or 2 * len(blurred) < seen:
         return None
     return (
-        f"With {row.get('clips', 'so few')} clips the model cannot be told from the best real row or from a "
-        f"control in {len(blurred)} of {seen} measures: their intervals overlap ({', '.join(blurred)}).",
-        "Evaluate with more clips before trusting small differences.",
+        f"With {row.get('clips', 'so few')} clips the model cannot be told from real sounds or a control in "
+        f"{len(blurred)} of {seen} measures: their intervals overlap ({', '.join(blurred)}).",
+        "Evaluate with more clips (-n) before trusting small differences.",
     )
 
 
@@ -245,27 +267,32 @@ RULES = (
     ),
     Rule(
         "steering",
-        f"Accuracy lies {100 * ACCURACY_GAP:.0f} points or more below that of the best real row, and their "
-        "intervals are apart.",
+        f"Accuracy lies {100 * ACCURACY_GAP:.0f} points or more below that of the last ceiling row, and "
+        "their intervals are apart.",
         _steering,
     ),
     Rule(
         "classes",
-        "The upper end of a class's accuracy is below the lower end of the accuracy of all.",
+        "The upper end of a class's accuracy (Wilson's interval) is below the lower end of the accuracy of "
+        "all.",
         _weak_classes,
     ),
     Rule(
         "diversity",
-        f"Two of recall, coverage and Vendi score are below {100 * DIVERSITY_LOW:.0f} % of the best real "
-        f"row's, with precision at {100 * PRECISION_HIGH:.0f} % of it or more.",
+        f"Two of recall, coverage and Vendi score are below {100 * DIVERSITY_LOW:.0f} % of the last "
+        f"ceiling row's, with precision at {100 * PRECISION_HIGH:.0f} % of it or more.",
         _diversity,
     ),
-    Rule("fidelity", f"Precision is below {100 * PRECISION_LOW:.0f} % of the best real row's.", _fidelity),
-    Rule("memorisation", "At least one generated clip is flagged.", _memorised),
+    Rule("fidelity", f"Precision is below {100 * PRECISION_LOW:.0f} % of the last ceiling row's.", _fidelity),
+    Rule(
+        "memorisation",
+        f"A generated clip is flagged; up to {100 * CHANCE_FLAGS:.0f} % may be by chance.",
+        _memorised,
+    ),
     Rule(
         "few clips",
-        "In at least half of the measures, the model's interval overlaps that of the best real row or of a "
-        "control.",
+        "In at least half of the measures, the model's interval overlaps that of the row of real sounds or "
+        "of a control that is clearly worse than it.",
         _too_few,
     ),
 )

@@ -6,8 +6,6 @@ from melgpt.evaluation.report.names import Figure
 
 Result = dict[str, Any]
 Row = dict[str, Any]
-REFERENCES = ("ceiling", "floor")
-"""Roles of rows made of real sounds: what a model could reach."""
 HIGHER = frozenset(
     {"accuracy", "cas", "precision", "recall", "density", "coverage", "vendi", "inception_score"}
 )
@@ -40,10 +38,18 @@ def higher_is_better(result: Result, measure: str) -> bool:
 
 
 def reference(result: Result, measure: str) -> Row | None:
-    """The best row of real sounds that has the measure."""
-    rows = [row for row in rows_of(result, *REFERENCES) if figure_of(row, measure)]
+    """What real sounds reach: the first floor row that has the measure, else the best ceiling row."""
+    floors = [row for row in rows_of(result, "floor") if figure_of(row, measure)]
     sign = 1 if higher_is_better(result, measure) else -1
-    return max(rows, key=lambda row: sign * (value_of(row, measure) or 0), default=None)
+    ceilings = [row for row in rows_of(result, "ceiling") if figure_of(row, measure)]
+    ceilings.sort(key=lambda row: -sign * (value_of(row, measure) or 0))
+    return next(iter(floors + ceilings), None)
+
+
+def ceiling(result: Result, measure: str) -> Row | None:
+    """What the prior could reach: the last ceiling row (codec and vocoder), else `reference`."""
+    rows = [row for row in rows_of(result, "ceiling") if figure_of(row, measure)]
+    return rows[-1] if rows else reference(result, measure)
 
 
 def measures_of(rows: list[Row]) -> list[str]:

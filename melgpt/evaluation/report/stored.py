@@ -25,9 +25,15 @@ class Stored:
     """SHA-256 of report.json, shortened."""
 
     def sounds(self, row: str) -> list[dict[str, Any]]:
-        """What `shown` of report.json says of a row's sounds, those whose files are there."""
-        listed = self.result.get("shown") or []
-        return [each for each in listed if each["row"] == row and (self.folder / each["file"]).is_file()]
+        """What `shown` of report.json says of a row's sounds, where their files are in the folder."""
+        inside = (self.folder / SOUNDS).resolve()
+        return [
+            each
+            for each in self.result.get("shown") or []
+            if each["row"] == row
+            and (file := (self.folder / each["file"]).resolve()).is_file()
+            and file.is_relative_to(inside)
+        ]
 
 
 def read_report(folder: Path) -> Stored:
@@ -38,7 +44,7 @@ def read_report(folder: Path) -> Stored:
         raise UserError(f"{folder} is not a report: it has no {RESULT}; melgpt evaluate writes one")
     raw = file.read_bytes()
     result = read_json(file)
-    if not isinstance(result, dict) or "format" not in result or not isinstance(result.get("rows"), list):
+    if not isinstance(result, dict) or "format" not in result or not _are_rows(result.get("rows")):
         raise UserError(f"{file} is not the result of an evaluation")
     if result["format"] != FORMAT:
         raise UserError(
@@ -46,6 +52,13 @@ def read_report(folder: Path) -> Stored:
         )
     name = (result.get("model") or {}).get("name") or folder.name
     return Stored(folder, name, result, hashlib.sha256(raw).hexdigest()[:16])
+
+
+def _are_rows(rows: Any) -> bool:
+    return isinstance(rows, list) and all(
+        isinstance(row, dict) and isinstance(row.get("name"), str) and isinstance(row.get("measures"), dict)
+        for row in rows
+    )
 
 
 def read_json(file: Path) -> Any:

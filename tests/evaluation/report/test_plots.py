@@ -30,6 +30,12 @@ def test_shares_are_shown_from_nothing_to_all() -> None:
     assert axis.place(1) == WIDTH - SIDE
 
 
+def test_an_axis_may_begin_where_the_values_do() -> None:
+    axis = Axis([5.0, 6.0], zero=False)
+    assert axis.place(5) < SIDE + 20
+    assert axis.place(6) > WIDTH - SIDE - 20
+
+
 def test_far_apart_values_get_a_logarithmic_axis() -> None:
     axis = Axis([1.0, 10.0, 100.0])
     assert axis.log
@@ -46,11 +52,13 @@ def test_an_entry_without_an_interval_has_only_its_mark() -> None:
 
 def test_a_histogram_holds_every_clip_and_marks_the_flagged() -> None:
     made = [0.1, 0.5, 0.52, 0.9]
-    plot = distances(made, [True, False, False, False], {"0.05": 0.4, "0.5": 0.6, "0.95": 0.8}, what="x")
+    plot = distances(
+        made, [True, False, False, False], {"0.01": 0.2, "0.05": 0.4, "0.5": 0.6, "0.95": 0.8}, what="x"
+    )
     counts = [int(count) for count in re.findall(r": (\d+) clips", plot)]
     assert sum(counts) == len(made)
     assert plot.count('class="flagged"') == 1
-    assert "test clips, 5 to 95 %" in plot
+    assert "held-out clips, 5 to 95 %" in plot
     assert 'class="band"' not in distances(made, [False] * 4, {}, what="x")
 
 
@@ -59,6 +67,7 @@ def test_numbers_have_three_figures() -> None:
     assert number(1234.5) == "1234"
     assert number(-0.05) == "−0.0500"
     assert number(0) == "0"
+    assert number(611.6, "codes_used") == "612"
     assert number(None) == "–"
     assert number(float("nan")) == "–"
     assert number(0.9166, "accuracy") == "91.7 %"

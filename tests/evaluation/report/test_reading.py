@@ -34,6 +34,10 @@ def _flag(result: dict[str, Any]) -> None:
     result["memorisation"]["flagged"] = 2
 
 
+def _flag_one(result: dict[str, Any]) -> None:
+    result["memorisation"]["flagged"] = 1
+
+
 def _weak_listener(result: dict[str, Any]) -> None:
     result["listeners"][0]["test_accuracy"] = figure(0.6, 0.05)
 
@@ -43,7 +47,7 @@ def _listener_at_chance(result: dict[str, Any]) -> None:
 
 
 def _weak_class(result: dict[str, Any]) -> None:
-    result["rows"][2]["per_class"]["dog"]["accuracy"] = figure(0.4, 0.1)
+    result["rows"][2]["per_class"]["dog"]["accuracy"] = figure(0.4, 0.0)
 
 
 def test_a_good_result_gets_no_finding() -> None:
@@ -65,7 +69,8 @@ CASES: list[tuple[str, Change, str]] = [
     ("diversity", _model(recall=figure(0.3), coverage=figure(0.3)), "too much alike"),
     ("diversity", _model(recall=figure(0.3), vendi=figure(5.0)), "Vendi score 25 %"),
     ("fidelity", _model(precision=figure(0.3)), "33 %"),
-    ("memorisation", _flag, "2 of 20"),
+    ("memorisation", _flag, "2 of 20 generated clips look like copies of training clips, more than"),
+    ("memorisation", _flag_one, "1 of 20 generated clips looks like a copy: no more than chance"),
     ("few clips", _few, "60 clips"),
 ]
 
@@ -99,6 +104,15 @@ def test_every_rule_is_tried() -> None:
 def test_no_rule_speaks_without_reason(change: Change) -> None:
     result = made_result()
     change(result)
+    assert read(result) == []
+
+
+def test_a_class_of_few_clips_is_not_called_weak() -> None:
+    result = made_result()
+    _weak_class(result)
+    # Three of each class: one right of three says little.
+    result["rows"][2] |= {"clips": 9}
+    result["rows"][2]["measures"]["accuracy"] = figure(0.86, 0.12)
     assert read(result) == []
 
 

@@ -30,6 +30,15 @@ def test_result_and_sounds_come_back(tmp_path: Path) -> None:
         assert likeness > 0.95
 
 
+def test_only_sounds_inside_the_report_are_taken(tmp_path: Path) -> None:
+    write_report(tmp_path / "new", made_result(), made_shown())
+    stored = read_report(tmp_path / "new")
+    (tmp_path / "private.ogg").write_bytes(b"private")
+    stored.result["shown"][6]["file"] = "sounds/../../private.ogg"
+    stored.result["shown"][7]["file"] = "sounds/gone.ogg"
+    assert [each["index"] for each in stored.sounds("generated")] == [2, 3, 4, 5]
+
+
 def test_numbers_that_are_none_become_null(tmp_path: Path) -> None:
     result = made_result()
     result["codec"]["mel_l1"] = float("nan")
@@ -71,9 +80,10 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     file.write_text(json.dumps(made_result() | {"format": 7}))
     with pytest.raises(UserError, match="format 7"):
         read_report(tmp_path)
-    file.write_text("[1, 2]")
-    with pytest.raises(UserError, match="not the result"):
-        read_report(tmp_path)
+    for other in ("[1, 2]", '{"format": 1}', '{"format": 1, "rows": ["a"]}', '{"format": 1, "rows": [{}]}'):
+        file.write_text(other)
+        with pytest.raises(UserError, match="not the result"):
+            read_report(tmp_path)
     file.write_text("{")
     with pytest.raises(UserError, match="damaged"):
         read_report(tmp_path)

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from melgpt.evaluation.comparison.differences import LEVEL, Line, disagreements, summary
-from melgpt.evaluation.comparison.listening import PAGE as LISTEN_PAGE
-from melgpt.evaluation.comparison.votes import Preference, in_words
 from melgpt.evaluation.report import tables
 from melgpt.evaluation.report.markup import Markup, document, join, tag
 from melgpt.evaluation.report.names import title
 from melgpt.evaluation.report.page import SCRIPT, STYLE
 from melgpt.evaluation.report.rows import Row
 from melgpt.evaluation.report.stored import Stored
+from melgpt.evaluation.side_by_side.differences import LEVEL, Line, disagreements, summary
+from melgpt.evaluation.side_by_side.listening import PAGE as LISTEN_PAGE
+from melgpt.evaluation.side_by_side.votes import Preference, in_words
 
 
 def page(

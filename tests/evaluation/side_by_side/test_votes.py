@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from melgpt.errors import UserError
-from melgpt.evaluation.comparison.votes import in_words, preferences, read_votes
+from melgpt.evaluation.side_by_side.votes import in_words, preferences, read_votes
 
 KEY: dict[str, Any] = {
     "page": "this",

@@ -13,8 +13,8 @@ from typing import Any
 from scipy.stats import binomtest
 
 from melgpt.errors import UserError
-from melgpt.evaluation.comparison.listening import FORMAT, KEY
 from melgpt.evaluation.report.stored import Stored, read_json
+from melgpt.evaluation.side_by_side.listening import FORMAT, KEY
 
 CHOICES = ("a", "b", "none")
 
@@ -43,7 +43,11 @@ def read_key(folder: Path, reports: Sequence[Stored]) -> dict[str, Any]:
             f"{folder} has no {KEY}: --out must be the folder that the listening page was written to"
         )
     key = read_json(file)
-    if not isinstance(key, dict) or key.get("format") != FORMAT:
+    if (
+        not isinstance(key, dict)
+        or key.get("format") != FORMAT
+        or not {"page", "reports", "pairs"} <= set(key)
+    ):
         raise UserError(f"{file} is no key of a listening page that this program reads")
     if [each["fingerprint"] for each in key["reports"]] != [report.fingerprint for report in reports]:
         names = ", ".join(each["name"] for each in key["reports"])

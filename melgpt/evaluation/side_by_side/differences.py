@@ -21,6 +21,7 @@ LEVEL = 0.05
 Z_OF_95 = 1.959964
 FREE = frozenset({"seed", "sampling"})
 """Parts of the protocol that belong to the model that is judged, not to how it is judged."""
+_EARS = "the extractor's fingerprint", "the listeners' fingerprints"
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ def disagreements(reports: Sequence[Stored]) -> list[str]:
     for place, other in enumerate(others, 2):
         ours, theirs = (_conditions(report.result) for report in (first, other))
         names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
-        found += [
-            f"1 and {place} differ in {name}: {ours.get(name)} and {theirs.get(name)}" for name in names
-        ]
+        for name in names:
+            remedy = "; evaluate both with the same --listeners" if name in _EARS else ""
+            found.append(f"1 and {place} differ in {name}: {ours.get(name)} and {theirs.get(name)}{remedy}")
     return found
 
 
@@ -76,8 +77,8 @@ def _conditions(result: dict[str, Any]) -> dict[str, Any]:
     return {
         "the data's fingerprint": (result.get("data") or {}).get("fingerprint"),
         **{f"the protocol's {name}": value for name, value in protocol.items()},
-        "the extractor's fingerprint": extractor.get("fingerprint"),
-        "the listeners' fingerprints": sorted(map(str, listeners)),
+        _EARS[0]: extractor.get("fingerprint"),
+        _EARS[1]: ", ".join(sorted(map(str, listeners))),
     }
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from made_report import LABELS, made_result, made_shown
-from melgpt.evaluation.comparison.differences import judged_row
-from melgpt.evaluation.comparison.listening import Pair, draw_pairs, write_listening
 from melgpt.evaluation.report import write_report
 from melgpt.evaluation.report.stored import Stored, read_report
+from melgpt.evaluation.side_by_side.differences import judged_row
+from melgpt.evaluation.side_by_side.listening import Pair, draw_pairs, write_listening
 from page_checks import check_page
 
 

@@ -9,7 +9,8 @@ from scipy.stats import norm
 
 from made_report import figure, made_result
 from melgpt.errors import UserError
-from melgpt.evaluation.comparison.differences import (
+from melgpt.evaluation.report.stored import Stored
+from melgpt.evaluation.side_by_side.differences import (
     Line,
     Verdict,
     compare,
@@ -18,7 +19,6 @@ from melgpt.evaluation.comparison.differences import (
     judged_row,
     summary,
 )
-from melgpt.evaluation.report.stored import Stored
 
 
 def _stored(result: dict[str, Any], name: str = "x") -> Stored:
