@@ -139,9 +139,9 @@ class ClassifierTraining(StageTraining):
 
     steps: int = Field(400, ge=1)
     """Optimiser steps of each listener."""
-    batch: int = Field(32, ge=2)
+    batch: int = Field(16, ge=2)
     """Clips a step."""
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
     """Highest learning rate; it rises over `warmup` steps and falls along a cosine to a tenth."""
     warmup: int = Field(40, ge=0)
     """Steps until the learning rate is reached."""
