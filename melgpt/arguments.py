@@ -50,6 +50,24 @@ def runtime_of(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in ("precision", "device", "threads", "compile")}
 
 
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """What melgpt.gpt.sampling.Sampling holds, for the commands that make new sounds."""
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="below 1 more usual, above more daring (1)"
+    )
+    parser.add_argument("--top-k", type=int, default=0, help="only the k most likely codes; 0 for all (0)")
+    parser.add_argument("--top-p", type=float, default=1.0, help="only the likeliest codes of this total (1)")
+    parser.add_argument(
+        "--min-p", type=float, default=0.0, help="only codes this likely beside the likeliest (0)"
+    )
+    parser.add_argument("--guidance", type=float, default=1.0, help="above 1 more typical of the class (1)")
+
+
+def sampling_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of `add_sampling`, for SoundModel.generate."""
+    return {name: getattr(args, name) for name in ("temperature", "top_k", "top_p", "min_p", "guidance")}
+
+
 def positive(text: str) -> int:
     """A whole number from 1 on."""
     if not text.isdecimal() or int(text) < 1:

@@ -32,7 +32,11 @@ KINDS: dict[str, dict[str, str]] = {
         "griffin_lim": "melgpt.vocoders.griffin_lim:GriffinLim",
         "melgan": "melgpt.vocoders.melgan:MelGAN",
     },
-    "classifier": {"melception": "melgpt.evaluation.melception:Melception"},
+    "classifier": {
+        "melception": "melgpt.evaluation.melception:Melception",
+        "listener_cnn": "melgpt.evaluation.listener_cnn:ListenerCNN",
+        "listener_transformer": "melgpt.evaluation.listener_transformer:ListenerTransformer",
+    },
     "perceptual": {"lpaps": "melgpt.losses.perceptual:Perceptual"},
 }
 

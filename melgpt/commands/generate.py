@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from melgpt.arguments import add_runtime, runtime_of
+from melgpt.arguments import add_runtime, add_sampling, runtime_of, sampling_of
 
 STREAMED_SECONDS = 60
 """Longer sounds are written while they are made, in constant memory."""
@@ -35,15 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=float, help="length, of any size; default: as long as each sound wants to be"
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed and options, same sounds (0)")
-    parser.add_argument(
-        "--temperature", type=float, default=1.0, help="below 1 more usual, above more daring (1)"
-    )
-    parser.add_argument("--top-k", type=int, default=0, help="only the k most likely codes; 0 for all (0)")
-    parser.add_argument("--top-p", type=float, default=1.0, help="only the likeliest codes of this total (1)")
-    parser.add_argument(
-        "--min-p", type=float, default=0.0, help="only codes this likely beside the likeliest (0)"
-    )
-    parser.add_argument("--guidance", type=float, default=1.0, help="above 1 more typical of the class (1)")
+    add_sampling(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     add_runtime(parser)
 
@@ -57,8 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if args.n < 1 or args.seed < 0:
         raise UserError(f"-n must be at least 1 and --seed at least 0, not {args.n} and {args.seed}")
     model = load(args.model, **runtime_of(args))
-    names = ("n", "seconds", "seed", "temperature", "top_k", "top_p", "min_p", "guidance")
-    options = {name: getattr(args, name) for name in names}
+    options = {name: getattr(args, name) for name in ("n", "seconds", "seed")} | sampling_of(args)
     if args.source == "vae":
         if args.label or args.features:
             raise UserError("the VAE knows neither classes nor videos: leave out --label and --features")

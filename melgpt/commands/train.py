@@ -1,6 +1,7 @@
 """One stage on a prepared data set: the codec; or, on the codec in the same folder, the prior or the VAE.
 
 The VAE, which `fit` leaves out, is what `interpolate` needs; it is trained as an auto-encoder first.
+`classifier` trains the listeners that `evaluate` measures with, into RUN/listeners; it needs no codec.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from melgpt.paths import RECIPE_HELP, recipe_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("stage", choices=["codec", "prior", "vae"], help="what to train")
+    parser.add_argument("stage", choices=["codec", "prior", "vae", "classifier"], help="what to train")
     parser.add_argument("data", type=Path, metavar="DATA", help="prepared data set")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="model folder to write")
     parser.add_argument("--recipe", help=RECIPE_HELP)
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from melgpt.data.store import Store
+    from melgpt.training.fit_listeners import ListenerTraining
     from melgpt.training.fit_vae import VAERun
     from melgpt.training.recipe import Recipe
 
@@ -32,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
         work.make_vocoder()
     elif args.stage == "prior":
         work.train_prior(store)
-    else:
+    elif args.stage == "vae":
         work.train_vae(store)
+    else:
+        ListenerTraining(args.out / "listeners", recipe.train.classifier, recipe.runtime).train_all(store)
     return 0

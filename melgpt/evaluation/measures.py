@@ -20,17 +20,17 @@ MOST_CLIPS = 1000
 
 
 @torch.inference_mode()
-def codec_measures(codec: Codec, store: Store) -> dict[str, float]:
-    """Mel L1 on validation beside the mean-mel baseline (each band's training mean at every frame); code use.
+def codec_measures(codec: Codec, store: Store, split: str = "valid") -> dict[str, float]:
+    """Mel L1 of a split's clips beside the mean-mel baseline (each band's training mean at every frame).
 
-    Errors are in units of the [0, 1] mel, averaged over all frames of all validation clips.
+    Errors are in units of the [0, 1] mel, averaged over all frames of all clips. Also the use of the codes.
     """
     device = next(codec.parameters()).device
     mean = torch.from_numpy(_mean_mel(store))[:, None]
     error = baseline = 0.0
     frames = 0
     count = torch.zeros(codec.codebook_size)
-    for row in _spread(store.rows("valid")):
+    for row in _spread(store.rows(split)):
         mel = torch.from_numpy(store.mel(int(row)).astype(np.float32).T.copy())
         codes = codec.tokenize(mel[None].to(device))
         restored = codec.detokenize(codes)[0, :, : mel.shape[1]].cpu()

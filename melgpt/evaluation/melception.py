@@ -46,6 +46,8 @@ class Melception(nn.Module):
 
     Config = MelceptionConfig
     family = "classifier"
+    compared = "2048"
+    """Name of the feature that distances of sets compare."""
     mean: Tensor
     std: Tensor
 

@@ -111,7 +111,10 @@ class Run:
         # adversarial part adds, and prefers the smooth pictures from before it.
         stage.load(task, LAST)
         self._measure("codec", codec_measures(task.part.eval(), store))
-        self._finish("codec", task.part, made_from, {"data": store.fingerprint})
+        parents = {"data": store.fingerprint}
+        if perceptual is not None:
+            parents["perceptual"] = checkpoint.fingerprint(perceptual)
+        self._finish("codec", task.part, made_from, parents)
 
     def _codec_made_from(self, store: Store, perceptual: Perceptual | None) -> dict[str, Any]:
         made_from = {

@@ -16,7 +16,7 @@ from melgpt.gpt.prior import PriorConfig
 from melgpt.gpt.vae import GPTVAEConfig
 from melgpt.paths import atomic, recipe_path
 from melgpt.runtime import RuntimeConfig
-from melgpt.training.settings import CodecTraining, PriorTraining, VAETraining
+from melgpt.training.settings import ClassifierTraining, CodecTraining, PriorTraining, VAETraining
 from melgpt.types import MelScale
 
 
@@ -29,6 +29,8 @@ class StagesTraining(Config):
     """Training of the prior."""
     vae: VAETraining = VAETraining()
     """Training of the VAE."""
+    classifier: ClassifierTraining = ClassifierTraining()
+    """Training of the listeners."""
 
 
 class Recipe(Config):

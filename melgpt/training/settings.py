@@ -132,3 +132,34 @@ class VAETraining(SequenceTraining):
     above its equal share, 3 of the batch's mean."""
     target_kl: float = Field(8.0, ge=0)
     """KL in nats a clip that z may carry at no cost."""
+
+
+class ClassifierTraining(StageTraining):
+    """Training of the listeners, the small classifiers that `evaluate` measures with."""
+
+    steps: int = Field(400, ge=1)
+    """Optimiser steps of each listener."""
+    batch: int = Field(16, ge=2)
+    """Clips a step."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Highest learning rate; it rises over `warmup` steps and falls along a cosine to a tenth."""
+    warmup: int = Field(40, ge=0)
+    """Steps until the learning rate is reached."""
+    weight_decay: float = Field(0.05, ge=0)
+    """Decay of AdamW."""
+    average: float = Field(0.98, ge=0, lt=1)
+    """Share of the averaged weights (EMA) that a step keeps; they are the ones saved."""
+    validate_every: int = Field(400, ge=1)
+    """Steps between validations, which are only shown: nothing is chosen by them, the last weights stay."""
+    kinds: tuple[str, ...] = Field(("listener_cnn", "listener_transformer"), min_length=1)
+    """Architectures; the first one's first seed is the listener whose features are compared."""
+    seeds: int = Field(3, ge=1, le=100)
+    """Listeners of each architecture, with the seeds `seed`, `seed` + 1, …"""
+    gain_db: float = Field(6.0, ge=0, le=60)
+    """Clips are made louder or softer by up to this much."""
+    hidden_bands: float = Field(0.25, ge=0, lt=1)
+    """Widest stretch of mel bands that is hidden, as a share of all (SpecAugment)."""
+    hidden_frames: float = Field(0.25, ge=0, lt=1)
+    """Longest stretch of frames that is hidden, as a share of all (SpecAugment)."""
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    """Share of the target spread over all classes."""

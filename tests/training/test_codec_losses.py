@@ -61,6 +61,8 @@ def test_the_perceptual_loss_takes_part_and_its_network_stays_as_it_is(
     names = [set(safe_open(file, framework="pt").keys()) for file in files]
     assert names[0] == names[1]
     assert len({checkpoint.describe(file).fingerprint for file in files}) == 2
+    used = [checkpoint.describe(file).parents.get("perceptual") for file in files]
+    assert used == [None, checkpoint.describe(network_file).fingerprint], "it must never judge this codec"
     saved = torch.load(tmp_path / "run/training/codec/last.ckpt", weights_only=True)
     assert {name.split(".")[0] for name in saved["state_dict"]} == {"codec", "discriminator"}
 

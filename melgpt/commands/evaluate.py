@@ -1,0 +1,121 @@
+"""A model measured beside real sounds, by listeners that learn from the training clips first.
+
+Every table has the rows that figures are read by: real clips (the floor), mel and vocoder, codec and vocoder
+(the ceiling of any prior), a copy machine, class means, noise and silence. REPORT/report.html shows all,
+REPORT/report.json holds it.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from melgpt.arguments import add_runtime, add_sampling, positive, runtime_of, sampling_of
+
+if TYPE_CHECKING:
+    from melgpt.data.store import Store
+    from melgpt.training.fit_listeners import ListenerTraining
+
+PARTS = ("codec", "prior", "vocoder", "vae")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
+    parser.add_argument("data", type=Path, metavar="DATA", help="prepared data set that it was trained on")
+    parser.add_argument("--out", type=Path, required=True, metavar="REPORT", help="folder to write to")
+    parser.add_argument("-n", type=positive, default=40, help="new clips of each class (40)")
+    parser.add_argument(
+        "--split",
+        choices=["test", "valid", "train"],
+        help="real clips to compare with (test; valid where there are no test clips)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="same seed and options, same report (0)")
+    parser.add_argument(
+        "--listeners",
+        type=Path,
+        metavar="FOLDER",
+        help="listeners of `melgpt train classifier`; default: trained into REPORT/listeners, once",
+    )
+    parser.add_argument(
+        "--extractor", type=Path, metavar="FILE", help="another classifier whose features are compared"
+    )
+    parser.add_argument(
+        "--melception", type=Path, metavar="FILE", help="imported Melception: the originals' measures, too"
+    )
+    parser.add_argument(
+        "--fail-under",
+        action="append",
+        default=[],
+        metavar="MEASURE=VALUE",
+        help="exit with 2 where the model is worse, such as accuracy=0.8, codec.mel_l1=0.05; repeatable",
+    )
+    add_sampling(parser)
+    add_runtime(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from melgpt import checkpoint
+    from melgpt.data.store import Store
+    from melgpt.errors import UserError
+    from melgpt.evaluation.evaluate import Asked, Evaluation, check_fit
+    from melgpt.evaluation.limits import check_limits, read_limits
+    from melgpt.evaluation.listeners import Listeners, files_in
+    from melgpt.evaluation.references import choose_sides, default_split
+    from melgpt.evaluation.report import write_report
+    from melgpt.gpt.sampling import Sampling
+    from melgpt.pipeline import load
+    from melgpt.runtime import RuntimeConfig
+    from melgpt.training.fit_listeners import ListenerTraining
+
+    limits = read_limits(args.fail_under)
+    if args.seed < 0:
+        raise UserError(f"--seed must be at least 0, not {args.seed}")
+    sampling = Sampling.parse(sampling_of(args)).plain()
+    store, model = Store.open(args.data), load(args.model, **runtime_of(args))
+    check_fit(model, store)
+    sides = choose_sides(store, args.split or default_split(store), args.n, args.seed)
+    training = ListenerTraining(
+        args.out / "listeners", _settings(args.model), RuntimeConfig.parse(runtime_of(args))
+    )
+    files = training.train_all(store) if args.listeners is None else files_in(args.listeners)
+    listeners = Listeners.open(files, store, args.extractor)
+    parents = {
+        part: checkpoint.describe(file).parents
+        for part in PARTS
+        if (file := args.model / f"{part}.safetensors").is_file()
+    }
+    asked = Asked(args.model.resolve().name, parents, args.n, args.seed, sampling)
+    work = Evaluation(
+        model,
+        store,
+        sides,
+        listeners,
+        asked,
+        work=args.out / "work",
+        melception=args.melception and checkpoint.load(args.melception, "classifier"),
+    )
+    result = work.run(_learner(training, store, listeners.members[0].part.config))
+    write_report(args.out, result, work.shown)
+    print(args.out / "report.html")
+    check_limits(result, limits)
+    return 0
+
+
+def _settings(model: Path) -> Any:
+    """How the model's recipe trains listeners; the defaults where it says nothing of them."""
+    from melgpt.config import read_toml
+    from melgpt.training.settings import ClassifierTraining
+
+    file = model / "recipe.toml"
+    recipe = read_toml(file) if file.is_file() else {}
+    return ClassifierTraining.parse(recipe.get("train", {}).get("classifier", {}), where="train.classifier")
+
+
+def _learner(training: "ListenerTraining", store: "Store", like: Any) -> Any:
+    """Trains a listener on new clips alone."""
+    from melgpt.training.listener_batches import Examples
+
+    def learn(mels: Any, labels: Any) -> Any:
+        examples = Examples(lambda number: mels[number].T.numpy(), labels, store.scale)
+        return training.train_on("new_clips", examples, examples, like)
+
+    return learn

@@ -1,0 +1,308 @@
+"""A model measured from end to end: its sounds beside real ones, all judged by listeners of their own.
+
+The result is one dictionary of plain types; docs/formats.md describes it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from melgpt.data.code_store import Augmentation, encode_split
+from melgpt.data.store import Store
+from melgpt.errors import UserError
+from melgpt.evaluation import intervals, original_protocol
+from melgpt.evaluation.exhibits import Exhibits
+from melgpt.evaluation.hearing import hear
+from melgpt.evaluation.judge import Judge
+from melgpt.evaluation.ladder import Step, climb
+from melgpt.evaluation.limits import directions, meanings
+from melgpt.evaluation.listeners import Listeners
+from melgpt.evaluation.measures import codec_measures, prior_measures
+from melgpt.evaluation.neighbours import NEIGHBOURS
+from melgpt.evaluation.novelty import Novelty
+from melgpt.evaluation.projection import Projection, width_for
+from melgpt.evaluation.references import Rendering, Sides, default_split
+from melgpt.evaluation.rows import Row, control_rows, real_rows
+from melgpt.evaluation.shown import Shown
+from melgpt.evaluation.token_tables import table_bits
+from melgpt.pipeline import SoundModel
+from melgpt.progress import progress
+
+FORMAT = 1
+LADDER_SETS = ("frechet", "kad", "accuracy")
+"""Measures of sets that the steps of the ladder show beside their distances."""
+Learn = Callable[[Tensor, NDArray[np.int64]], Any]
+"""Mels [B, F, frames] with their classes → a listener that has learnt from them alone."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be measured."""
+
+    name: str
+    """Of the model."""
+    parents: Mapping[str, Mapping[str, str]]
+    """What each part of the model was trained with, by role and fingerprint."""
+    clips: int = 40
+    """New clips of each class."""
+    seed: int = 0
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    resamples: int = intervals.RESAMPLES
+
+
+@dataclass(frozen=True)
+class Made:
+    """New clips: as they are heard [B, F, frames], their classes, their grids [H, W] of tokens."""
+
+    mels: Tensor
+    labels: NDArray[np.int64]
+    grids: list[Tensor]
+
+
+class Evaluation:
+    """One model on one data set; `run` gives the result."""
+
+    def __init__(
+        self,
+        model: SoundModel,
+        store: Store,
+        sides: Sides,
+        listeners: Listeners,
+        asked: Asked,
+        *,
+        work: Path,
+        melception: Any = None,
+    ) -> None:
+        """work: folder for what is computed on the way. Raises UserError where these do not fit."""
+        check_fit(model, store)
+        listeners.check_apart(asked.parents)
+        if melception is not None:
+            original_protocol.check(melception, store.scale)
+        self.model, self.store, self.sides = model, store, sides
+        self.listeners, self.asked, self.work = listeners, asked, work
+        self.rendering = Rendering(model, store, listeners.frames)
+        self.melception = melception
+        self.seconds: dict[str, float] = {}
+        self.shown: list[Shown] = []
+        """What is to be heard, after `run`."""
+
+    def run(self, learn: Learn | None) -> dict[str, Any]:
+        """learn: trains the listener of the classification accuracy score; None leaves that out."""
+        held = self.rendering.stored(self.sides.held)
+        examined = self.listeners.examined(
+            held, self.store.label_ids[self.sides.held].astype(np.int64), resamples=self.asked.resamples
+        )
+        made = self._generate()
+        with self._timed("references"):
+            rows = real_rows(self.rendering, self.sides)
+            controls = control_rows(self.rendering, self.sides, seed=self.asked.seed)
+        with self._timed("memorisation"):
+            novelty = Novelty(self.rendering, self.listeners, self.sides)
+            closeness = novelty.of(made.mels, made.grids)
+            found = novelty.told(closeness, made.labels, self.store.labels)
+        new = Row("generated", "model", "new clips of the model", made.mels, made.labels)
+        new.extra["memorised"] = novelty.share(closeness, resamples=self.asked.resamples)
+        copied = self._copied(novelty, closeness.mel.row, made)
+        if learn is not None:
+            with self._timed("learn from new clips"):
+                new.extra["cas"] = self._score(learn(made.mels, made.labels))
+        if self.sides.unseen:
+            rows[0].extra["cas"] = self._score(self.listeners.members[0].part)
+        width = width_for(len(self.sides.labels), novelty.training.features.shape[1])
+        if self.melception is not None:
+            with self._timed("Melception"):
+                self._by_originals([*rows, new])
+        with self._timed("measure"):
+            table = self._table([*rows, new, copied, *controls], novelty, width)
+        with self._timed("ladder"):
+            steps = climb(
+                self.rendering, self.sides.real, resamples=self.asked.resamples, seed=self.asked.seed
+            )
+        with self._timed("codec and prior"):
+            codec, prior = self._parts(steps)
+        with self._timed("sounds to hear"):
+            exhibits = Exhibits(self.rendering, self.sides)
+            nearest = novelty.rows[closeness.mel.row]
+            self.shown = [*exhibits.real(), *exhibits.new(made.grids, made.labels, found, nearest)]
+        return {
+            **self._head(width),
+            "listeners": examined,
+            "rows": table,
+            "ladder": _ladder(steps, table),
+            "memorisation": found,
+            "codec": codec,
+            "prior": prior,
+            "directions": directions(),
+            "meanings": meanings(),
+            "seconds": self.seconds,
+        }
+
+    def _generate(self) -> Made:
+        labels = [label for label in self.store.labels if label in self.model.labels]
+        mels, classes, grids = [], [], []
+        with self._timed("generate"), progress("new clips", len(labels) * self.asked.clips) as bar:
+            for label in labels:
+                sounds = self.model.generate(
+                    label=label, n=self.asked.clips, seed=self.asked.seed, **self.asked.sampling
+                )
+                for sound in sounds:
+                    mels.append(self.rendering.hear(sound.audio.samples)[0])
+                    classes.append(self.store.labels.index(label))
+                    grids.append(sound.codes.grid[0])
+                bar.advance(len(sounds))
+        return Made(torch.stack(mels), np.array(classes), grids)
+
+    def _copied(self, novelty: Novelty, nearest: NDArray[np.int64], made: Made) -> Row:
+        what = "a copy machine: for each new clip the training clip that is nearest to it"
+        mels = self.rendering.stored(novelty.rows[nearest])
+        row = Row("nearest training clip", "control", what, mels, made.labels)
+        row.extra["memorised"] = novelty.share(novelty.of(mels, None), resamples=self.asked.resamples)
+        return row
+
+    def _by_originals(self, rows: list[Row]) -> None:
+        """Add the originals' measures to some rows."""
+        real = original_protocol.features(self.melception, self.rendering.stored(self.sides.real))
+        for row in rows:
+            made = original_protocol.features(self.melception, row.mels)
+            row.extra.update(original_protocol.measures(made, real, row.labels, self.sides.labels))
+
+    def _score(self, listener: Any) -> dict[str, float]:
+        real = self.rendering.stored(self.sides.real)
+        right = hear(listener, real).logits.argmax(1) == self.sides.labels
+        return intervals.of_mean(right.astype(np.float64), resamples=self.asked.resamples).plain()
+
+    def _table(self, rows: list[Row], novelty: Novelty, width: int | None) -> list[dict[str, Any]]:
+        judge = Judge(
+            self.listeners,
+            self.rendering.stored(self.sides.real),
+            self.sides.labels,
+            classes=self.store.labels,
+            projection=None if width is None else Projection.fit(novelty.training.features, width),
+            resamples=self.asked.resamples,
+            seed=self.asked.seed,
+        )
+        table = []
+        with progress("measures", len(rows)) as bar:
+            for row in rows:
+                table.append(judge.row(row))
+                bar.advance(note=row.name)
+        return table
+
+    def _parts(self, steps: list[Step]) -> tuple[dict[str, float], dict[str, float]]:
+        """Figures of the codec and of the prior on the split that is judged, no training clips."""
+        split = self.sides.split if self.sides.unseen else default_split(self.store)
+        codec = codec_measures(self.model.codec, self.store, split)
+        for step in steps:
+            if step.stage == "codec + vocoder" and "stft" in step.measures:
+                codec["stft"] = step.measures["stft"].value
+        prior = self.model.prior
+        assert prior is not None
+        stamp = f"{self.model.fingerprints['codec']} {self.store.fingerprint} {prior.config.columns}"
+        training, judged = (
+            encode_split(
+                self.model.codec,
+                self.store,
+                each,
+                self.work / "codes" / each,
+                augment=Augmentation(variants=1),
+                columns=prior.config.columns,
+                stamp=stamp,
+            )
+            for each in ("train", split)
+        )
+        learnt, others = (
+            [codes.sequence(number, prior.end)[0].numpy() for number in range(len(codes))]
+            for codes in (training, judged)
+        )
+        return codec, {
+            **prior_measures(prior, training, judged),
+            **table_bits(learnt, others, prior.gpt.vocabulary),
+        }
+
+    def _head(self, width: int | None) -> dict[str, Any]:
+        extractor = self.listeners.extractor
+        counts = np.bincount(self.sides.labels, minlength=len(self.store.labels))
+        return {
+            "format": FORMAT,
+            "melgpt": version("melspec-gpt-vqvae"),
+            "model": {
+                "name": self.asked.name,
+                "fingerprints": self.model.fingerprints,
+                "trained_with": {part: dict(used) for part, used in self.asked.parents.items()},
+                "labels": list(self.model.labels),
+            },
+            "data": {
+                "name": self.store.folder.resolve().name,
+                "fingerprint": self.store.fingerprint,
+                "clips": {split: len(self.store.rows(split)) for split in ("train", "valid", "test")},
+                "scale": self.store.scale.plain(),
+            },
+            "protocol": {
+                "split": self.sides.split,
+                "clips": len(self.sides.labels),
+                "generated": self.asked.clips * len(self.model.labels),
+                "per_class": {name: int(n) for name, n in zip(self.store.labels, counts, strict=True)},
+                "seed": self.asked.seed,
+                "sampling": dict(self.asked.sampling),
+                "bootstrap": self.asked.resamples,
+                "pca": width,
+                "neighbours": NEIGHBOURS,
+                "frames": self.rendering.frames,
+                "extractor": {
+                    "name": extractor.name,
+                    "kind": extractor.part.config.kind,
+                    "fingerprint": extractor.fingerprint,
+                },
+                "apart": "no listener took part in training the model; no new clip was picked out of several",
+            },
+        }
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self.seconds[step] = round(time.monotonic() - start, 1)
+
+
+def check_fit(model: SoundModel, store: Store) -> None:
+    """Raises UserError where a model cannot be measured on a data set."""
+    if model.codec.scale != store.scale:
+        raise UserError(
+            f"the data set {store.folder} has the mel scale {store.scale!r}, the model "
+            f"{model.codec.scale!r}: prepare the data with the model's scale"
+        )
+    if model.prior is None:
+        raise UserError("this model folder has no prior.safetensors: there are no new sounds to measure")
+    if not model.labels:
+        raise UserError("this model is steered by videos alone: there is no class to ask it for")
+    if unknown := [label for label in model.labels if label not in store.labels]:
+        raise UserError(
+            f"the model knows the class '{unknown[0]}', the data set {store.folder} does not: measure it "
+            "on the data that it was trained on"
+        )
+
+
+def _ladder(steps: list[Step], table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The steps with the measures of sets of the rows that go the same way, and the new clips at the end."""
+    rows = {row["name"]: row for row in table}
+    ladder = []
+    for step in steps:
+        row = rows.get("real against real" if step.stage == "real" else step.stage, {"measures": {}})
+        shared = {name: row["measures"][name] for name in LADDER_SETS if name in row["measures"]}
+        paired = {name: interval.plain() for name, interval in step.measures.items()}
+        ladder.append({"stage": step.stage, "what": step.what, "measures": {**paired, **shared}})
+    new = rows["generated"]["measures"]
+    last = {name: new[name] for name in LADDER_SETS if name in new}
+    return [
+        *ladder,
+        {"stage": "generated", "what": "new sounds, which stand for no recording", "measures": last},
+    ]

@@ -1,0 +1,106 @@
+"""The quality ladder: what each step between a real sound and a new one loses, against the sound itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from melgpt import registry
+from melgpt.audio.io import read
+from melgpt.data.store import Store, read_manifest
+from melgpt.errors import UserError
+from melgpt.evaluation import intervals
+from melgpt.evaluation.intervals import Interval
+from melgpt.evaluation.references import Rendering, Rows
+from melgpt.evaluation.sound_distances import envelope_correlation, multi_resolution_stft, onset_sharpness
+from melgpt.progress import say
+from melgpt.types import MelScale
+
+MOST = 100
+"""Clips that are compared sample by sample."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the ladder: its sounds [B, T] and their measures."""
+
+    stage: str
+    what: str
+    samples: Tensor
+    measures: dict[str, Interval]
+
+
+def climb(rendering: Rendering, rows: Rows, *, resamples: int, seed: int) -> list[Step]:
+    """The steps from the real clips through mel, codec and vocoder; distances where the sounds are there."""
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int))]
+    mels = rendering.stored(rows)
+    lengths = rendering.store.frames[rows].clip(max=rendering.frames)
+    real = original_sounds(rendering.store, rows, rendering.frames)
+    plain = registry.build(
+        "vocoder", registry.configure("vocoder", {"kind": "griffin_lim", "mel": rendering.scale.plain()})
+    )
+    own = str(getattr(rendering.model.vocoder.config, "kind", "of no name"))
+    recoded = rendering.through_codec(mels, "codec")
+    made = {
+        "mel + griffin_lim": ("mel, then Griffin-Lim, which was trained on nothing", mels, plain),
+        "mel + vocoder": (f"mel, then the model's vocoder ({own})", mels, None),
+        "codec + vocoder": (f"mel, codec, then the model's vocoder ({own})", recoded, None),
+    }
+    steps = [] if real is None else [Step("real", "the recording itself", real, {})]
+    for stage, (what, values, vocoder) in made.items():
+        samples = rendering.sound(values, stage, vocoder)
+        distances = {"mel_l1": _mel_l1(rendering.hear(samples), mels, lengths)}
+        if real is not None:
+            distances |= sound_distances(samples, real, lengths * rendering.scale.hop, rendering.scale)
+        measures = {
+            name: intervals.of_mean(values, resamples=resamples, seed=seed)
+            for name, values in distances.items()
+        }
+        steps.append(Step(stage, what, samples, measures))
+    return steps
+
+
+def sound_distances(
+    made: Tensor, real: Tensor, lengths: NDArray[Any], scale: MelScale
+) -> dict[str, NDArray[np.float64]]:
+    """Of pairs of sounds [B, T] up to their lengths: stft, stft_in_band, envelope and onset, each [B]."""
+    found: dict[str, list[float]] = {name: [] for name in ("stft", "stft_in_band", "envelope", "onset")}
+    for pair in zip(made, real, lengths, strict=True):
+        length = min(len(pair[0]), len(pair[1]), int(pair[2]))
+        one, other = pair[0][None, :length], pair[1][None, :length]
+        found["stft"].append(float(multi_resolution_stft(one, other, scale)))
+        found["stft_in_band"].append(
+            float(multi_resolution_stft(one, other, scale, (scale.f_min, scale.f_max)))
+        )
+        found["envelope"].append(float(envelope_correlation(one, other, scale)))
+        found["onset"].append(float((onset_sharpness(one, scale) - onset_sharpness(other, scale)).abs()))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def original_sounds(store: Store, rows: Rows, frames: int) -> Tensor | None:
+    """The recordings of clips, followed by silence or cut to `frames`: [B, T]; None where they are gone."""
+    source = Path(str(read_manifest(store.folder).get("source", "")))
+    length = frames * store.scale.hop
+    sounds = []
+    for row in rows:
+        clip = store.clip(int(row))
+        try:
+            audio = read(source / clip.path, store.scale.rate)
+        except (UserError, OSError):
+            say(f"{source / clip.path} cannot be read: the mels alone are compared")
+            return None
+        first = round(clip.start * audio.rate)
+        samples = audio.samples[0, first : first + round(clip.seconds * audio.rate)][:length]
+        sounds.append(F.pad(samples, (0, length - len(samples))))
+    return torch.stack(sounds)
+
+
+def _mel_l1(made: Tensor, real: Tensor, lengths: NDArray[Any]) -> NDArray[Any]:
+    """[B] over each clip's own frames."""
+    pairs = zip(made, real, lengths, strict=True)
+    return np.array([float((one[:, :n] - other[:, :n]).abs().mean()) for one, other, n in pairs])

@@ -1,0 +1,88 @@
+"""How far two sounds are apart in their spectra (Yamamoto et al. 2020, https://arxiv.org/abs/1910.11480).
+
+At several resolutions: spectral convergence (Arik et al. 2018, https://arxiv.org/abs/1808.06719), which hears
+the loud parts, plus the L1 distance of log magnitudes, which hears the soft ones.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from melgpt.audio.mel import mel_filterbank
+from melgpt.types import MelScale
+
+RESOLUTIONS = (512, 1024, 2048)
+"""Lengths of the Hann windows and of the Fourier transforms, in samples; the hop is a quarter of each."""
+FLOOR = 1e-3
+"""Smallest magnitude that is told apart from silence: a sine of that is at -108 dB in a window of 1024."""
+Band = tuple[float, float]
+
+
+def spectral_distance(
+    made: Tensor,
+    real: Tensor,
+    rate: int,
+    *,
+    band: Band | None = None,
+    resolutions: tuple[int, ...] = RESOLUTIONS,
+) -> Tensor:
+    """Samples [B, T] and [B, T] at `rate` Hz → distance [B], the mean over the resolutions; 0 for equal ones.
+
+    band: only frequencies from .. to, in Hz. Differentiable in `made`.
+    """
+    distances = []
+    for n_fft in resolutions:
+        bins = slice(None) if band is None else bins_of(band, n_fft, rate)
+        ours, theirs = (magnitudes_of(sound, n_fft)[:, bins] for sound in (made, real))
+        distances.append(_convergence(ours, theirs) + (ours.log() - theirs.log()).abs().mean((1, 2)))
+    return torch.stack(distances).mean(0)
+
+
+def magnitudes_of(samples: Tensor, n_fft: int) -> Tensor:
+    """Samples [B, T] → magnitudes [B, n_fft // 2 + 1, frames], at least FLOOR."""
+    window = torch.hann_window(n_fft, device=samples.device)
+    samples = torch.nn.functional.pad(samples.float(), (n_fft // 2, n_fft // 2))
+    spectrum = torch.stft(samples, n_fft, n_fft // 4, window=window, center=False, return_complex=True)
+    # Of the squares: the root has no gradient where a bin is empty.
+    return (spectrum.real.square() + spectrum.imag.square()).clamp(min=FLOOR**2).sqrt()
+
+
+def bins_of(band: Band, n_fft: int, rate: int) -> slice:
+    """The bins of a transform whose frequencies lie in a band."""
+    return slice(math.ceil(band[0] * n_fft / rate), math.floor(band[1] * n_fft / rate) + 1)
+
+
+def _convergence(made: Tensor, real: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(made - real, dim=(1, 2)) / torch.linalg.vector_norm(real, dim=(1, 2))
+
+
+class MelLoss(nn.Module):
+    """L1 distance of two sounds in the mel that the scale describes, in units of the [0, 1] mel.
+
+    The same mel as `audio.mel.analyse`, in float32, with gradients and without care for rounding.
+    """
+
+    bank: Tensor
+    window: Tensor
+
+    def __init__(self, scale: MelScale) -> None:
+        super().__init__()
+        self.scale = scale
+        self.register_buffer("bank", mel_filterbank(scale), persistent=False)
+        self.register_buffer("window", torch.hann_window(scale.n_fft), persistent=False)
+
+    def forward(self, made: Tensor, real: Tensor) -> Tensor:
+        """Samples [B, T] and [B, T] → the mean distance."""
+        return (self.mel(made) - self.mel(real)).abs().mean()
+
+    def mel(self, samples: Tensor) -> Tensor:
+        """Samples [B, T] → values [B, F, N] in [0, 1]; only frames that lie wholly within the samples."""
+        scale = self.scale
+        spectrum = torch.stft(
+            samples.float(), scale.n_fft, scale.hop, window=self.window, center=False, return_complex=True
+        )
+        power = spectrum.real.square() + spectrum.imag.square()
+        bands = (self.bank @ power.clamp(min=1e-14).sqrt()).clamp(min=scale.floor)
+        log = bands.log10() if scale.log == "log10" else bands.log()
+        return ((log - scale.low) / (scale.high - scale.low)).clamp(0, 1)

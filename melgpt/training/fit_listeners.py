@@ -1,0 +1,144 @@
+"""The stage `classifier`: listeners of several architectures and seeds, for `evaluate`.
+
+They learn from the training split alone, for a fixed number of steps; no other clip chooses anything.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from melgpt import checkpoint, registry
+from melgpt.data.store import Store
+from melgpt.errors import UserError
+from melgpt.evaluation.hearing import MOST_SECONDS
+from melgpt.progress import say
+from melgpt.runtime import RuntimeConfig
+from melgpt.training.classifier_task import ClassifierTask
+from melgpt.training.data import EpochData
+from melgpt.training.fit import digest
+from melgpt.training.listener_batches import Examples, ListenerBatches, WholeExamples, band_statistics
+from melgpt.training.settings import ClassifierTraining
+from melgpt.training.stage import LAST, Stage, epochs
+
+
+@dataclass(frozen=True)
+class ListenerTraining:
+    """Where listeners are trained, and how."""
+
+    folder: Path
+    settings: ClassifierTraining
+    runtime: RuntimeConfig
+
+    def train_all(self, store: Store) -> list[Path]:
+        """The file of each listener in the order of kinds and seeds; those that are there are kept.
+
+        Raises UserError where a class has too few training clips.
+        """
+        examples = Examples.of_store(store, "train")
+        _check(store, examples)
+        held = Examples.of_store(store, "test" if len(store.rows("test")) else "valid")
+        files = []
+        for config, settings in self._wanted(store, examples):
+            name = f"{config.kind.replace(':', '.')}_{settings.seed}"
+            made_from = {
+                "data": store.fingerprint,
+                "listener": config.plain(),
+                "training": settings.plain(),
+            }
+            file = self.folder / f"{name}.safetensors"
+            files.append(file)
+            if checkpoint.is_readable(file) and checkpoint.describe(file).notes.get("made_from") == digest(
+                made_from
+            ):
+                continue
+            part = self._train(
+                name, config, settings, examples, held if len(held.labels) else examples, made_from
+            )
+            notes = {
+                "made_from": digest(made_from),
+                "seed": settings.seed,
+                "train_clips": len(examples.labels),
+            }
+            checkpoint.save(part, file, parents={"data": store.fingerprint}, notes=notes)
+        if files:
+            say(f"listeners: {len(files)} in {self.folder}")
+        return files
+
+    def train_on(self, name: str, examples: Examples, held: Examples, like: Any) -> Any:
+        """A new listener of the configuration `like` that has learnt from these clips; saved nowhere."""
+        settings = _one(self.settings, like.kind, self.settings.seed)
+        made_from = {"listener": like.plain(), "training": settings.plain(), "clips": _digest_of(examples)}
+        return self._train(name, like, settings, examples, held, made_from)
+
+    def _wanted(self, store: Store, examples: Examples) -> Iterator[tuple[Any, ClassifierTraining]]:
+        longest = int(store.frames[store.rows("train")].max())
+        frames = max(16, min(longest, round(MOST_SECONDS * store.scale.frames_per_second)))
+        for kind in self.settings.kinds:
+            config = registry.configure(
+                "classifier",
+                {"kind": kind, "mel": store.scale.plain(), "labels": list(store.labels), "frames": frames},
+            )
+            for number in range(self.settings.seeds):
+                yield config, _one(self.settings, kind, self.settings.seed + number)
+
+    def _train(
+        self,
+        name: str,
+        config: Any,
+        settings: ClassifierTraining,
+        examples: Examples,
+        held: Examples,
+        made_from: dict[str, Any],
+    ) -> Any:
+        torch.manual_seed(settings.seed)
+        listener = registry.build("classifier", config)
+        mean, deviation = band_statistics(examples)
+        listener.mean.copy_(mean)
+        listener.std.copy_(deviation)
+        task = ClassifierTask(listener, settings)
+        number, length = epochs(settings)
+        data = EpochData(
+            lambda epoch: ListenerBatches(
+                examples, settings, frames=config.frames, epoch=epoch, length=length * settings.batch
+            ),
+            WholeExamples(held, config.frames),
+            batch=settings.batch,
+            valid_batch=settings.batch,
+        )
+        stage = Stage(name, self.folder / "training" / name, made_from)
+        stage.train(task, data, settings=settings, runtime=self.runtime, monitor="val/error", callbacks=[])
+        stage.load(task, LAST)
+        return task.part.eval()
+
+
+def _one(settings: ClassifierTraining, kind: str, seed: int) -> ClassifierTraining:
+    return settings.changed(kinds=(kind,), seeds=1, seed=seed)
+
+
+def _check(store: Store, examples: Examples) -> None:
+    if len(store.labels) < 2:
+        raise UserError(
+            f"a listener tells classes apart: it needs at least two, {store.folder} has {len(store.labels)}"
+        )
+    learnt, all_clips = (
+        np.bincount(labels, minlength=len(store.labels)) for labels in (examples.labels, store.label_ids)
+    )
+    for label, training, clips in zip(store.labels, learnt, all_clips, strict=True):
+        if clips < 2 or training < 1:
+            raise UserError(
+                f"the class '{label}' of {store.folder} has {clips} clips, {training} of them for training: "
+                "a listener needs one to learn from, and another one to be examined with"
+            )
+
+
+def _digest_of(examples: Examples) -> str:
+    import hashlib
+
+    content = hashlib.sha256(examples.labels.tobytes())
+    for number in range(len(examples.labels)):
+        content.update(np.ascontiguousarray(examples.mel(number)).tobytes())
+    return content.hexdigest()[:16]

@@ -1,0 +1,169 @@
+"""`melgpt evaluate` from end to end on the smallest model, and what a user can get wrong."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import MICRO, melgpt
+from melgpt import checkpoint
+
+ROWS = {
+    "real against real": "floor",
+    "mel + vocoder": "ceiling",
+    "codec + vocoder": "ceiling",
+    "generated": "model",
+    "nearest training clip": "control",
+    "class-mean mel": "control",
+    "noise": "control",
+    "silence": "control",
+}
+
+
+@pytest.fixture(scope="module")
+def report(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluated") / "report"
+    done = melgpt("evaluate", trained, trained / "data", "--out", folder, "-n", 3)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(folder / "report.html")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(report: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((report / "report.json").read_text())
+    return content
+
+
+def test_every_row_stands_in_the_table_with_its_interval(result: dict[str, Any]) -> None:
+    assert {row["name"]: row["role"] for row in result["rows"]} == ROWS
+    for row in result["rows"]:
+        assert {"kad", "kid", "accuracy", "inception_score", "kl", "vendi"} <= row["measures"].keys()
+        for name, measure in row["measures"].items():
+            assert measure["low"] <= measure["value"] + 1e-9, (row["name"], name)
+            assert measure["value"] <= measure["high"] + 1e-9, (row["name"], name)
+            assert name in result["directions"]
+            assert name in result["meanings"]
+
+
+def test_the_protocol_can_be_done_again(result: dict[str, Any], trained: Path) -> None:
+    protocol = result["protocol"]
+    assert protocol["clips"] == sum(protocol["per_class"].values()) > 0
+    assert protocol["generated"] == 3 * len(result["model"]["labels"])
+    assert protocol["extractor"]["fingerprint"] == result["listeners"][0]["fingerprint"]
+    assert (
+        result["model"]["fingerprints"]["codec"]
+        == checkpoint.describe(trained / "codec.safetensors").fingerprint
+    )
+    assert all(each["train_clips"] == result["data"]["clips"]["train"] for each in result["listeners"])
+    judges = {each["fingerprint"] for each in result["listeners"]}
+    teachers = {mark for used in result["model"]["trained_with"].values() for mark in used.values()}
+    assert not judges & teachers
+
+
+def test_a_copy_machine_is_caught(result: dict[str, Any]) -> None:
+    rows = {row["name"]: row["measures"] for row in result["rows"]}
+    assert rows["nearest training clip"]["memorised"]["value"] == 1
+    memory = result["memorisation"]
+    assert len(memory["clips"]) == result["protocol"]["generated"]
+    assert memory["flagged"] == sum(clip["flagged"] for clip in memory["clips"])
+
+
+def test_the_ladder_goes_from_real_to_new(result: dict[str, Any]) -> None:
+    stages = {step["stage"]: step["measures"] for step in result["ladder"]}
+    assert list(stages) == ["real", "mel + griffin_lim", "mel + vocoder", "codec + vocoder", "generated"]
+    for stage in ("mel + griffin_lim", "mel + vocoder", "codec + vocoder"):
+        assert {"mel_l1", "stft", "stft_in_band", "envelope", "onset"} <= stages[stage].keys()
+    assert stages["mel + vocoder"]["mel_l1"]["value"] < stages["codec + vocoder"]["mel_l1"]["value"]
+
+
+def test_parts_stand_beside_their_baselines(result: dict[str, Any]) -> None:
+    assert {"mel_l1", "mean_mel_l1", "stft", "codes_used", "perplexity", "bits_per_second"} <= result[
+        "codec"
+    ].keys()
+    assert {"bits_per_token", "unigram_bits", "bigram_bits", "class_row_table_bits"} <= result["prior"].keys()
+
+
+def test_listeners_are_trained_once_and_the_same_seed_gives_the_same_report(
+    report: Path, result: dict[str, Any], trained: Path, tmp_path: Path
+) -> None:
+    times = {file: file.stat().st_mtime_ns for file in (report / "listeners").glob("*.safetensors")}
+    done = melgpt(
+        "evaluate", trained, trained / "data", "--out", tmp_path / "again", "-n", 3,
+        "--listeners", report / "listeners", "--fail-under", "accuracy=1.1", "--fail-under", "codec.mel_l1=9",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "accuracy is" in done.stderr.splitlines()[-1]
+    assert "below the limit 1.1" in done.stderr.splitlines()[-1]
+    assert "mel_l1" not in done.stderr
+    assert {file: file.stat().st_mtime_ns for file in times} == times
+    again = json.loads((tmp_path / "again" / "report.json").read_text())
+    for part in ("rows", "ladder", "memorisation", "codec", "prior", "listeners"):
+        assert again[part] == result[part], part
+
+
+def test_listeners_of_train_classifier_serve(report: Path, trained: Path, tmp_path: Path) -> None:
+    done = melgpt("train", "classifier", trained / "data", "--out", tmp_path / "run", "--recipe", MICRO)
+    assert done.returncode == 0, done.stderr
+    for file in (report / "listeners").glob("*.safetensors"):
+        same = checkpoint.describe(tmp_path / "run" / "listeners" / file.name)
+        assert same.fingerprint == checkpoint.describe(file).fingerprint
+
+
+def _fails(words: str, *arguments: object) -> None:
+    done = melgpt("evaluate", *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert words in done.stderr.strip().splitlines()[-1], done.stderr
+
+
+def test_mistakes_get_one_clear_line_before_anything_is_trained(trained: Path, tmp_path: Path) -> None:
+    data, out = trained / "data", ("--out", tmp_path / "report")
+    _fails(
+        "unknown measure 'acuracy'; did you mean 'accuracy'", trained, data, *out, "--fail-under", "acuracy=1"
+    )
+    _fails("has no test clips: choose another --split", trained, data, *out, "--split", "test")
+    _fails("--seed", trained, data, *out, "--seed", -1)
+    _fails("top_p", trained, data, *out, "--top-p", 2)
+    _fails("does not exist", trained, tmp_path / "nowhere", *out)
+    _fails("holds no listeners", trained, data, *out, "--listeners", tmp_path)
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_model_that_lacks_a_part_is_refused(trained: Path, tmp_path: Path) -> None:
+    for part, words in (
+        ("vocoder", "vocoder.safetensors is missing"),
+        ("prior", "no prior.safetensors: there are no new sounds to measure"),
+    ):
+        model = shutil.copytree(trained, tmp_path / part, ignore=shutil.ignore_patterns("data", "training"))
+        (model / f"{part}.safetensors").unlink()
+        _fails(words, model, trained / "data", "--out", tmp_path / "report")
+
+
+def _changed_data(trained: Path, folder: Path, **changes: Any) -> Path:
+    data = shutil.copytree(trained / "data", folder)
+    manifest = json.loads((data / "data.json").read_text())
+    (data / "data.json").write_text(json.dumps({**manifest, **changes}))
+    return data
+
+
+def test_data_that_do_not_fit_the_model_are_refused(trained: Path, tmp_path: Path) -> None:
+    manifest = json.loads((trained / "data" / "data.json").read_text())
+    scale = {**manifest["scale"], "f_max": 8000.0}
+    other = _changed_data(trained, tmp_path / "scale", scale=scale)
+    _fails("mel scale", trained, other, "--out", tmp_path / "report")
+    labels = ["whale", *manifest["labels"][1:]]
+    renamed = _changed_data(trained, tmp_path / "labels", labels=labels)
+    _fails("the model knows the class 'baby'", trained, renamed, "--out", tmp_path / "report")
+
+
+def test_a_class_of_one_clip_is_refused(trained: Path, tmp_path: Path) -> None:
+    data = _changed_data(trained, tmp_path / "data")
+    index = np.load(data / "index.npy")
+    first = np.flatnonzero(index["label"] == 0)
+    index["label"][first[1:]] = 1
+    np.save(data / "index.npy", index)
+    _fails("the class 'baby' of", trained, data, "--out", tmp_path / "report")
