@@ -11,7 +11,7 @@ from melgpt.paths import RECIPE_HELP, recipe_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("stage", choices=["codec", "prior", "vae"], help="what to train")
+    parser.add_argument("stage", choices=["codec", "vocoder", "prior", "vae"], help="what to train")
     parser.add_argument("data", type=Path, metavar="DATA", help="prepared data set")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="model folder to write")
     parser.add_argument("--recipe", help=RECIPE_HELP)
@@ -29,7 +29,9 @@ def run(args: argparse.Namespace) -> int:
     work = VAERun(args.out, recipe, memory=args.memory)
     if args.stage == "codec":
         work.train_codec(store)
-        work.make_vocoder()
+        work.make_vocoder(store)
+    elif args.stage == "vocoder":
+        work.train_vocoder(store)
     elif args.stage == "prior":
         work.train_prior(store)
     else:
