@@ -149,10 +149,10 @@ class Run:
             return
         stage = Stage("vocoder", self.folder / "training" / "vocoder", made_from)
         with self._timed("train vocoder", go_on=stage.resumes):
-            task = train_vocoder(self.recipe, store, stage, codec)
-        self._measure("vocoder", task.figures())
+            vocoder, figures = train_vocoder(self.recipe, store, stage, codec)
+        self._measure("vocoder", figures)
         parents = {"data": store.fingerprint, **({} if mark is None else {"codec": mark})}
-        self._finish("vocoder", task.part, made_from, parents)
+        self._finish("vocoder", vocoder, made_from, parents)
 
     def _learns_vocoder(self) -> bool:
         kind = registry.resolve("vocoder", self.recipe.vocoder.kind)

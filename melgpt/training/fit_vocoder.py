@@ -8,6 +8,7 @@ from melgpt import registry
 from melgpt.codec.codec import Codec
 from melgpt.data.sounds import Sounds
 from melgpt.data.store import Store
+from melgpt.evaluation.vocoder_measures import vocoder_measures
 from melgpt.training.data import EpochData
 from melgpt.training.recipe import Recipe
 from melgpt.training.sound_crops import SoundCrops, WholeSounds
@@ -28,8 +29,10 @@ def made_from(recipe: Recipe, store: Store, codec: str | None) -> dict[str, Any]
     return values if codec is None else {**values, "codec": codec}
 
 
-def train_vocoder(recipe: Recipe, store: Store, stage: Stage, codec: Codec | None) -> VocoderTask:
-    """The trained task, its vocoder in evaluation mode. Raises UserError where the sounds are gone."""
+def train_vocoder(
+    recipe: Recipe, store: Store, stage: Stage, codec: Codec | None
+) -> tuple[Any, dict[str, float]]:
+    """The trained vocoder and its figures. Raises UserError where the sounds are gone."""
     settings = recipe.train.vocoder
     sounds = Sounds.open(store, stage.folder.parent / SOUNDS)
     torch.manual_seed(settings.seed)
@@ -43,5 +46,6 @@ def train_vocoder(recipe: Recipe, store: Store, stage: Stage, codec: Codec | Non
     stage.train(task, data, settings=settings, runtime=recipe.runtime, monitor="val/distance", callbacks=[])
     # The last weights: what the discriminators add, the distance does not hear.
     stage.load(task, LAST)
-    task.part.eval()
-    return task
+    vocoder = task.part.eval()
+    valid = WholeSounds(store, sounds, settings.valid_clips)
+    return vocoder, vocoder_measures(vocoder, (valid[i] for i in range(len(valid))))

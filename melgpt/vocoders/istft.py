@@ -1,7 +1,7 @@
 """Mel → sound through a spectrum, after Vocos (Siuzdak 2023, https://arxiv.org/abs/2306.00814).
 
 ConvNeXt blocks (Liu et al. 2022, https://arxiv.org/abs/2201.03545) at the rate of the mel's frames predict
-magnitudes and phases; one inverse short-time Fourier transform makes the sound. All maps are [B, C, 1, N] in
+magnitudes and phases; one inverse short-time Fourier transform makes the sound. All maps are [B, C, N, 1] in
 `channels_last`, which the point-wise layers see as [B, N, C] without a copy.
 """
 
@@ -20,6 +20,8 @@ from melgpt.vocoders.spectrum import InverseSTFT
 
 WIDTH = 7
 """Frames that a convolution sees."""
+TINY = 1e-10
+"""Power below which a bin has no phase."""
 
 
 class ISTFTConfig(KindConfig):
@@ -37,7 +39,9 @@ class ISTFTConfig(KindConfig):
     padding: Literal["center", "same"] = "center"
     """Frame n lies around sample n * hop, or half a hop later (Vocos' `same`)."""
     skip: bool = True
-    """Magnitudes and sizes start from what the mel says of them; learning it takes long. False: as Vocos."""
+    """Magnitudes start from what the mel says of them, which takes long to learn. False: as Vocos."""
+    refine: int = Field(0, ge=0)
+    """Steps of Griffin and Lim (1984) that mend the network's phases; it learns through them."""
 
 
 class ISTFTVocoder(nn.Module):
@@ -61,7 +65,8 @@ class ISTFTVocoder(nn.Module):
     @property
     def reach(self) -> int:
         """Frames to either side that a sample depends on: pieces with as much around them are exact."""
-        return (self.config.layers + 1) * (WIDTH // 2) + self.head.istft.reach
+        transforms = 1 + 2 * self.config.refine
+        return (self.config.layers + 1) * (WIDTH // 2) + transforms * self.head.istft.reach
 
     def to_bf16(self) -> None:
         """Hold the blocks in bf16; the head, where rounding would be heard as noise, stays in float32."""
@@ -86,27 +91,27 @@ class Backbone(nn.Module):
 
     def __init__(self, config: ISTFTConfig) -> None:
         super().__init__()
-        self.embed = nn.Conv2d(config.mel.n_mels, config.width, (1, WIDTH), padding=(0, WIDTH // 2))
+        self.embed = nn.Conv2d(config.mel.n_mels, config.width, (WIDTH, 1), padding=(WIDTH // 2, 0))
         self.norm = nn.LayerNorm(config.width, eps=1e-6)
         self.convnext = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.final_layer_norm = nn.LayerNorm(config.width, eps=1e-6)
         self.apply(_initialise)
 
     def forward(self, log: Tensor) -> Tensor:
-        x = log.to(self.embed.weight.dtype).unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        x = log.to(self.embed.weight.dtype).unsqueeze(3).contiguous(memory_format=torch.channels_last)
         x = _map(self.norm(_rows(self.embed(x))))
         for block in self.convnext:
             x = block(x)
-        return self.final_layer_norm(_rows(x).squeeze(1))
+        return self.final_layer_norm(_rows(x).squeeze(2))
 
 
 class Block(nn.Module):
-    """ConvNeXt block [B, C, 1, N]: along time channel by channel, then from channel to channel."""
+    """ConvNeXt block [B, C, N, 1]: along time channel by channel, then from channel to channel."""
 
     def __init__(self, config: ISTFTConfig) -> None:
         super().__init__()
         width, hidden = config.width, config.hidden
-        self.dwconv = nn.Conv2d(width, width, (1, WIDTH), padding=(0, WIDTH // 2), groups=width)
+        self.dwconv = nn.Conv2d(width, width, (WIDTH, 1), padding=(WIDTH // 2, 0), groups=width)
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.pwconv1 = nn.Linear(width, hidden)
         self.pwconv2 = nn.Linear(hidden, width)
@@ -138,7 +143,12 @@ class Head(nn.Module):
     def forward(self, x: Tensor, log: Tensor) -> Tensor:
         """log: of the bands' magnitudes [B, F, N]."""
         magnitude, phase = self.spectrum(x, log)
-        return self.istft(magnitude * phase.cos(), magnitude * phase.sin())
+        real, imaginary = magnitude * phase.cos(), magnitude * phase.sin()
+        for _ in range(self.config.refine):
+            real, imaginary = self.istft.nearest(real, imaginary)
+            size = (real.square() + imaginary.square() + TINY).sqrt()
+            real, imaginary = magnitude * (real / size), magnitude * (imaginary / size)
+        return self.istft(real, imaginary)
 
     def spectrum(self, x: Tensor, log: Tensor) -> tuple[Tensor, Tensor]:
         """Magnitudes and phases [B, N, bins] in float32."""
@@ -167,12 +177,12 @@ def _interpolation(scale: MelScale) -> tuple[Tensor, Tensor]:
 
 
 def _rows(x: Tensor) -> Tensor:
-    """[B, C, 1, N] → [B, 1, N, C], as it lies in memory."""
+    """[B, C, N, 1] → [B, N, 1, C], as it lies in memory."""
     return x.permute(0, 2, 3, 1)
 
 
 def _map(x: Tensor) -> Tensor:
-    """[B, 1, N, C] → [B, C, 1, N], as it lies in memory."""
+    """[B, N, 1, C] → [B, C, N, 1], as it lies in memory."""
     return x.permute(0, 3, 1, 2)
 
 

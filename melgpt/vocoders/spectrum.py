@@ -19,6 +19,7 @@ class InverseSTFT(nn.Module):
 
     window: Tensor
     basis: Tensor
+    forward_basis: Tensor
 
     def __init__(self, n_fft: int, hop: int, padding: Literal["center", "same"] = "center") -> None:
         super().__init__()
@@ -26,7 +27,8 @@ class InverseSTFT(nn.Module):
         self.first = n_fft // 2 if padding == "center" else (n_fft - hop) // 2
         self.by_matrix = False
         self.register_buffer("window", torch.hann_window(n_fft))
-        self.register_buffer("basis", torch.empty(0), persistent=False)
+        for name in ("basis", "forward_basis"):
+            self.register_buffer(name, torch.empty(0), persistent=False)
 
     @property
     def reach(self) -> int:
@@ -35,20 +37,34 @@ class InverseSTFT(nn.Module):
 
     def for_export(self) -> None:
         """From now on as a matrix product and a transposed convolution: nothing that an exporter lacks."""
-        self.basis, self.by_matrix = _basis(self.n_fft).to(self.window.device), True
+        self.basis, self.forward_basis = (part.to(self.window.device) for part in _bases(self.n_fft))
+        self.by_matrix = True
 
     def forward(self, real: Tensor, imaginary: Tensor) -> Tensor:
         count = real.shape[1]
+        samples = self._join(real, imaginary)[:, self.first :]
+        missing = count * self.hop - samples.shape[1]
+        return F.pad(samples, (0, missing))[:, : count * self.hop]
+
+    def nearest(self, real: Tensor, imaginary: Tensor) -> tuple[Tensor, Tensor]:
+        """The spectrum of the sound that a spectrum gives: the nearest one that a sound can have."""
+        frames = self._join(real, imaginary).unfold(-1, self.n_fft, self.hop) * self.window
+        if self.by_matrix:
+            both = frames @ self.forward_basis
+            return both[..., : real.shape[-1]], both[..., real.shape[-1] :]
+        spectrum = torch.fft.rfft(frames)
+        return spectrum.real, spectrum.imag
+
+    def _join(self, real: Tensor, imaginary: Tensor) -> Tensor:
+        """Samples [B, (N - 1) * hop + n_fft], from the first sample of the first frame on."""
         if self.by_matrix:
             frames = torch.cat([real, imaginary], dim=-1) @ self.basis
         else:
             frames = torch.fft.irfft(torch.complex(real, imaginary), n=self.n_fft)
         samples = overlap_add(frames * self.window, self.hop, by_convolution=self.by_matrix)
-        weights = self.window.square().expand(1, count, -1)
+        weights = self.window.square().expand(1, real.shape[1], -1)
         weight = overlap_add(weights, self.hop, by_convolution=self.by_matrix).clamp(min=LEAST_WEIGHT)
-        samples = (samples / weight)[:, self.first :]
-        missing = count * self.hop - samples.shape[1]
-        return F.pad(samples, (0, missing))[:, : count * self.hop]
+        return samples / weight
 
 
 def overlap_add(frames: Tensor, hop: int, *, by_convolution: bool = False) -> Tensor:
@@ -64,13 +80,15 @@ def overlap_add(frames: Tensor, hop: int, *, by_convolution: bool = False) -> Te
     return total.flatten(1)[:, : (count - 1) * hop + n_fft]
 
 
-def _basis(n_fft: int) -> Tensor:
-    """The inverse transform of a real frame as a matrix [2 * (n_fft // 2 + 1), n_fft]."""
+def _bases(n_fft: int) -> tuple[Tensor, Tensor]:
+    """Matrices of a real frame's inverse transform [2 * (n_fft // 2 + 1), n_fft], and of its transform."""
     bins, time = torch.arange(n_fft // 2 + 1).double(), torch.arange(n_fft).double()
     turns = 2 * math.pi / n_fft * torch.outer(bins, time).remainder(n_fft)
+    waves = torch.cat([turns.cos(), -turns.sin()])
     # Every bin but the first and, for an even length, the last stands for itself and its mirror image.
     twice = torch.full((len(bins), 1), 2.0, dtype=torch.float64)
     twice[0] = 1
     if n_fft % 2 == 0:
         twice[-1] = 1
-    return torch.cat([twice * turns.cos(), -twice * turns.sin()]).div(n_fft).float()
+    inverse = twice.repeat(2, 1) * waves / n_fft
+    return inverse.float().contiguous(), waves.T.float().contiguous()
