@@ -7,12 +7,13 @@ offsets.npy  first sample of each row, and the end; rows of other splits are emp
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from melgpt.audio.io import AudioError, read, resample
 from melgpt.audio.mel import analyse
@@ -85,6 +86,7 @@ def _fill(store: Store, folder: Path, splits: Sequence[str]) -> None:
                 file.write((samples * FULL).round().clip(-FULL, FULL).astype("<i2").tobytes())
                 offsets[row + 1] = len(samples)
                 bar.advance()
+    _resampled.cache_clear()
     with atomic(folder / OFFSETS) as temporary, open(temporary, "wb") as file:
         np.save(file, offsets.cumsum())
 
@@ -93,21 +95,27 @@ def _read(store: Store, row: int, root: Path, config: dict[str, object]) -> NDAr
     """Samples [T] of a clip. Raises UserError where they do not give its mel."""
     clip, rate = store.clip(row), store.scale.rate
     try:
-        whole = read(root / clip.path)
+        whole = _resampled(root / clip.path, rate)
     except (AudioError, OSError) as error:
         raise UserError(
             f"a vocoder learns from the sounds that {store.folder} was prepared from, which cannot be "
-            f"read: {error}; put them back, or give vocoder_file=PATH of trained weights"
+            f"read: {error}; put them back, or take vocoder_file=PATH of trained weights or "
+            "vocoder.kind=griffin_lim, which needs none"
         ) from None
-    skipped = round(clip.start * whole.rate)
-    ready = resample(Audio(whole.samples[:, skipped:].contiguous(), whole.rate), rate)
     if config["originals_length"] is True:
-        ready = originals_length(ready, clip.seconds)
-    audio = Audio(ready.samples[:, : round(clip.seconds * rate)], rate)
-    mel, known = analyse(audio, store.scale).values[0].T.numpy(), store.mel(row)
-    frames = min(len(mel), len(known))
-    if len(mel) != len(known) or float(np.abs(mel[:frames] - known[:frames]).mean()) > TOLERANCE:
+        whole = originals_length(whole, clip.seconds)
+    first, length = round(clip.start * rate), round(clip.seconds * rate)
+    samples = whole.samples[:, first : first + length].clamp(-1, 1)
+    samples = F.pad(samples, (0, length - samples.shape[-1]))
+    mel, known = analyse(Audio(samples, rate), store.scale).values[0].T.numpy(), store.mel(row)
+    if len(mel) != len(known) or float(np.abs(mel - known).mean()) > TOLERANCE:
         raise UserError(
             f"{root / clip.path} is not the sound that {store.folder} was prepared from: prepare it again"
         )
-    return torch.clamp(audio.samples[0], -1, 1).numpy()
+    return samples[0].numpy()
+
+
+@lru_cache(maxsize=1)
+def _resampled(path: Path, rate: int) -> Audio:
+    """Kept for the next clip of the same file: they lie one after the other."""
+    return resample(read(path), rate)

@@ -18,6 +18,7 @@ from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore, encode_split
 from melgpt.data.features import FeatureStore, Videos
 from melgpt.data.prepare import is_current, prepare
+from melgpt.data.sounds import Sounds
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.evaluation.card import write_card
@@ -32,8 +33,8 @@ from melgpt.training.codec_task import CodecTask
 from melgpt.training.crop_length import crops, with_fitting_crops
 from melgpt.training.crops import MelCrops, WholeClips
 from melgpt.training.data import EpochData
+from melgpt.training.fit_vocoder import SOUNDS, train_vocoder
 from melgpt.training.fit_vocoder import made_from as vocoder_made_from
-from melgpt.training.fit_vocoder import train_vocoder
 from melgpt.training.memory import Limit
 from melgpt.training.perceptual import open_perceptual
 from melgpt.training.prior_task import PriorTask
@@ -71,7 +72,10 @@ class Run:
             say(line)
         self._write_recipe(self.recipe)
         store = Store.open(self.folder / "data")
-        self._features(store)  # where the prior needs some and there are none, before the codec is trained
+        # What is missing for a later stage is said before the codec is trained: features, sounds.
+        self._features(store)
+        if self._learns_vocoder():
+            Sounds.open(store, self.folder / "training" / SOUNDS)
         self.train_codec(store)
         self.make_vocoder(store)
         self.train_prior(store)
@@ -141,12 +145,15 @@ class Run:
             checkpoint.save(vocoder, target)
 
     def train_vocoder(self, store: Store) -> None:
-        """Stage `vocoder` for one that learns; its last steps need codec.safetensors in the same folder."""
+        """Stage `vocoder` for one that learns; the last steps through the folder's codec, if any."""
         self._check_scale(store)
-        codec, mark = self._codec() if self.recipe.train.vocoder.codec_steps else (None, None)
+        wanted, there = self.recipe.train.vocoder.codec_steps, (self.folder / "codec.safetensors").is_file()
+        codec, mark = self._codec() if wanted and there else (None, None)
         made_from = vocoder_made_from(self.recipe, store, mark)
         if self._is_done("vocoder", made_from):
             return
+        if wanted and not there:
+            say(f"vocoder: {self.folder} has no codec yet, so it learns from the mels of real sounds alone")
         stage = Stage("vocoder", self.folder / "training" / "vocoder", made_from)
         with self._timed("train vocoder", go_on=stage.resumes):
             vocoder, figures = train_vocoder(self.recipe, store, stage, codec)

@@ -20,27 +20,27 @@ from melgpt.vocoders.spectrum import InverseSTFT
 
 WIDTH = 7
 """Frames that a convolution sees."""
-TINY = 1e-10
-"""Power below which a bin has no phase."""
 
 
 class ISTFTConfig(KindConfig):
-    """Sizes of the network; the published ones are width 512, hidden 1536."""
+    """Sizes of the network; the published ones are width 512, hidden 1536, 8 layers, no refining."""
 
     kind: str = "istft"
     mel: MelScale = MelScale()
     """The mel that it was trained on; its window and hop are those of the transform."""
     width: int = Field(256, ge=1)
     """Channels."""
-    hidden: int = Field(768, ge=1)
+    hidden: int = Field(512, ge=1)
     """Channels within a block."""
-    layers: int = Field(8, ge=1)
+    layers: int = Field(6, ge=1)
     """Blocks."""
     padding: Literal["center", "same"] = "center"
     """Frame n lies around sample n * hop, or half a hop later (Vocos' `same`)."""
     skip: bool = True
     """Magnitudes start from what the mel says of them, which takes long to learn. False: as Vocos."""
-    refine: int = Field(0, ge=0)
+    fit: int = Field(3, ge=0)
+    """With the skip: steps that bring the magnitudes to the mel as given; it learns through them."""
+    refine: int = Field(4, ge=0)
     """Steps of Griffin and Lim (1984) that mend the network's phases; it learns through them."""
 
 
@@ -127,6 +127,9 @@ class Head(nn.Module):
 
     areas: Tensor
     spread: Tensor
+    bank: Tensor
+    outside: Tensor
+    mean: Tensor
 
     def __init__(self, config: ISTFTConfig) -> None:
         super().__init__()
@@ -139,16 +142,15 @@ class Head(nn.Module):
             weights, areas = _interpolation(config.mel)
             self.register_buffer("spread", weights, persistent=False)
             self.register_buffer("areas", areas, persistent=False)
+            bank = mel_filterbank(config.mel)
+            outside = (bank.sum(0) == 0).float()
+            self.register_buffer("bank", bank, persistent=False)
+            self.register_buffer("outside", outside, persistent=False)
+            self.register_buffer("mean", (1 - outside) / (bank.sum(0) + outside), persistent=False)
 
     def forward(self, x: Tensor, log: Tensor) -> Tensor:
         """log: of the bands' magnitudes [B, F, N]."""
-        magnitude, phase = self.spectrum(x, log)
-        real, imaginary = magnitude * phase.cos(), magnitude * phase.sin()
-        for _ in range(self.config.refine):
-            real, imaginary = self.istft.nearest(real, imaginary)
-            size = (real.square() + imaginary.square() + TINY).sqrt()
-            real, imaginary = magnitude * (real / size), magnitude * (imaginary / size)
-        return self.istft(real, imaginary)
+        return self.istft(*self.spectrum(x, log), refine=self.config.refine)
 
     def spectrum(self, x: Tensor, log: Tensor) -> tuple[Tensor, Tensor]:
         """Magnitudes and phases [B, N, bins] in float32."""
@@ -157,8 +159,18 @@ class Head(nn.Module):
             if not self.config.skip:
                 # The limit is Vocos': beyond it lies no sound, and the exponential runs away.
                 return level.exp().clamp(max=100.0), phase
-            level = level + (log.transpose(1, 2) - self.areas) @ self.spread
-            return level.clamp(max=math.log(self.config.mel.n_fft)).exp(), phase
+            log = log.transpose(1, 2)
+            level = level + (log - self.areas) @ self.spread
+            magnitude = level.clamp(max=math.log(self.config.mel.n_fft)).exp()
+            return self._with_bands(magnitude, log.exp()), phase
+
+    def _with_bands(self, magnitude: Tensor, bands: Tensor) -> Tensor:
+        """Magnitudes [B, N, bins] nearer to having the bands [B, N, F]: Lee and Seung (2001)."""
+        for _ in range(self.config.fit):
+            ratio = bands / (magnitude @ self.bank.T).clamp(min=1e-9)
+            # A bin is scaled by the mean of what its bands want; one outside of all bands stays.
+            magnitude = magnitude * ((ratio @ self.bank) * self.mean + self.outside)
+        return magnitude
 
 
 def _interpolation(scale: MelScale) -> tuple[Tensor, Tensor]:
