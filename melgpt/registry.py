@@ -15,7 +15,10 @@ from melgpt.errors import UserError, closest
 
 KINDS: dict[str, dict[str, str]] = {
     "codec": {"vqgan": "melgpt.codec.codec:Codec"},
-    "discriminator": {"patchgan": "melgpt.codec.discriminator:Discriminator"},
+    "discriminator": {
+        "patchgan": "melgpt.codec.discriminator:Discriminator",
+        "sound": "melgpt.vocoders.discriminators:SoundDiscriminator",
+    },
     "quantizer": {
         "vq": "melgpt.quantizers.vq:VectorQuantizer",
         "ema": "melgpt.quantizers.ema:EMAQuantizer",
@@ -31,6 +34,7 @@ KINDS: dict[str, dict[str, str]] = {
     "vocoder": {
         "griffin_lim": "melgpt.vocoders.griffin_lim:GriffinLim",
         "melgan": "melgpt.vocoders.melgan:MelGAN",
+        "istft": "melgpt.vocoders.istft:ISTFTVocoder",
     },
     "classifier": {
         "melception": "melgpt.evaluation.melception:Melception",

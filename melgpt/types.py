@@ -42,6 +42,8 @@ class MelScale(Config):
     """Logarithm that becomes 0."""
     high: float = 1.0
     """Logarithm that becomes 1."""
+    filters: Literal["slaney", "htk"] = Field("slaney", exclude_if=lambda filters: filters == "slaney")
+    """`slaney`: filters of equal area on Slaney's scale; `htk`: of equal height on HTK's, as Vocos has."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -55,7 +57,8 @@ class MelScale(Config):
 
     @classmethod
     def preset(cls, name: str) -> Self:
-        """`specvqgan` (the originals), `hifigan` (0-8000 Hz, natural log) or `wide` (44.1 kHz, 128 bands)."""
+        """`specvqgan` (the originals), `hifigan` (0-8000 Hz, natural log), `wide` (44.1 kHz, 128 bands) or
+        `vocos` (24 kHz, 100 bands, its published mel)."""
         if name not in PRESETS:
             raise UserError(f"unknown mel preset '{name}'{closest(name, list(PRESETS))}")
         return cls.parse(PRESETS[name])
@@ -82,6 +85,17 @@ PRESETS: dict[str, dict[str, object]] = {
         "f_min": 0.0,
         "f_max": 22050.0,
         **_NATURAL,
+    },
+    "vocos": {
+        "rate": 24000,
+        "n_mels": 100,
+        "f_min": 0.0,
+        "f_max": 12000.0,
+        "floor": 1e-7,
+        "log": "ln",
+        "low": math.log(1e-7),
+        "high": math.log(1000),
+        "filters": "htk",
     },
 }
 

@@ -101,11 +101,10 @@ def magnitudes(values: Tensor, scale: MelScale) -> Tensor:
 
 @lru_cache(maxsize=8)
 def mel_filterbank(scale: MelScale) -> Tensor:
-    """Triangular filters [F, n_fft // 2 + 1], Slaney mel scale and area normalisation (librosa's default)."""
-    edges = _mel_to_hz(
-        torch.linspace(
-            _hz_to_mel(scale.f_min), _hz_to_mel(scale.f_max), scale.n_mels + 2, dtype=torch.float64
-        )
+    """Triangular filters [F, n_fft // 2 + 1]: librosa's default ones, or for `htk` torchaudio's."""
+    to_mel, to_hz = (_hz_to_mel, _mel_to_hz) if scale.filters == "slaney" else (_hz_to_htk, _htk_to_hz)
+    edges = to_hz(
+        torch.linspace(to_mel(scale.f_min), to_mel(scale.f_max), scale.n_mels + 2, dtype=torch.float64)
     )
     bins = torch.arange(scale.n_fft // 2 + 1, dtype=torch.float64) * scale.rate / scale.n_fft
     widths = edges.diff()
@@ -113,6 +112,8 @@ def mel_filterbank(scale: MelScale) -> Tensor:
     rising = -ramps[:-2] / widths[:-1, None]
     falling = ramps[2:] / widths[1:, None]
     triangles = torch.minimum(rising, falling).clamp(min=0)
+    if scale.filters == "htk":
+        return triangles.float()
     return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).float()
 
 
@@ -152,3 +153,15 @@ def _hz_to_mel(hz: float) -> float:
 def _mel_to_hz(mel: Tensor) -> Tensor:
     logarithmic = _BREAK_HZ * torch.exp(_LOG_STEP * (mel - _BREAK_MEL))
     return torch.where(mel < _BREAK_MEL, mel * _HZ_PER_MEL, logarithmic)
+
+
+# HTK's scale (Young et al., The HTK Book).
+_HTK_HZ, _HTK_MEL = 700.0, 2595.0
+
+
+def _hz_to_htk(hz: float) -> float:
+    return _HTK_MEL * math.log10(1 + hz / _HTK_HZ)
+
+
+def _htk_to_hz(mel: Tensor) -> Tensor:
+    return _HTK_HZ * (10 ** (mel / _HTK_MEL) - 1)

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--columns", type=positive, default=53, help="columns of the code grid, for a GPT of videos (53)"
     )
     parser.add_argument("--statistics", type=Path, help="mel statistics that a classifier normalises with")
-    parser.add_argument("--mel", default="specvqgan", help="mel scale: specvqgan, hifigan, wide (specvqgan)")
+    parser.add_argument("--mel", help="mel scale: specvqgan, hifigan, wide, vocos (that of its originals)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         labels=_labels(args.labels),
         rows=args.rows,
         columns=args.columns,
-        scale=MelScale.preset(args.mel),
+        scale=None if args.mel is None else MelScale.preset(args.mel),
         statistics=args.statistics,
     )
     imported = convert(args.source, args.kind, asked)

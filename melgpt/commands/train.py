@@ -12,7 +12,8 @@ from melgpt.paths import RECIPE_HELP, recipe_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("stage", choices=["codec", "prior", "vae", "classifier"], help="what to train")
+    stages = ["codec", "vocoder", "prior", "vae", "classifier"]
+    parser.add_argument("stage", choices=stages, help="what to train")
     parser.add_argument("data", type=Path, metavar="DATA", help="prepared data set")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="model folder to write")
     parser.add_argument("--recipe", help=RECIPE_HELP)
@@ -31,7 +32,9 @@ def run(args: argparse.Namespace) -> int:
     work = VAERun(args.out, recipe, memory=args.memory)
     if args.stage == "codec":
         work.train_codec(store)
-        work.make_vocoder()
+        work.make_vocoder(store)
+    elif args.stage == "vocoder":
+        work.train_vocoder(store)
     elif args.stage == "prior":
         work.train_prior(store)
     elif args.stage == "vae":

@@ -6,6 +6,11 @@ from typing import Any
 from melgpt.paths import atomic
 
 _SECONDS = "seconds"
+_VOCODER = {
+    "whole_band": "vocoder: distance of spectra from the real sound's",
+    "in_band": "vocoder: the same within the mel's band",
+    "envelope_correlation": "vocoder: correlation of envelopes with the real sound's",
+}
 
 
 def write_card(
@@ -41,6 +46,10 @@ def table(figures: dict[str, Any]) -> str:
             ("perplexity of the codes", f"{codec['perplexity']:.0f}"),
             ("bits a second", f"{codec['bits_per_second']:.0f}"),
         ]
+    if vocoder := figures.get("vocoder"):
+        for name, words in _VOCODER.items():
+            rows.append((words, f"{vocoder[name]:.3f}"))
+            rows.append(("the same of Griffin-Lim", f"{vocoder[f'griffin_lim_{name}']:.3f}"))
     if prior:
         rows += [
             ("prior: validation bits a token", f"{prior['bits_per_token']:.3f}"),

@@ -32,3 +32,15 @@ def adaptive_weight(
     (of_reconstruction,) = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)
     (of_adversarial,) = torch.autograd.grad(adversarial, last_layer, retain_graph=True)
     return (of_reconstruction.norm() / (of_adversarial.norm() + 1e-4)).clamp(least, limit).detach()
+
+
+def feature_distance(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
+    """L1 between the maps that real and fake leave in each judge, without its logits (Larsen et al. 2015).
+
+    Mean over layers and judges, https://arxiv.org/abs/1512.09300.
+    """
+    judges = [
+        torch.stack([(a.detach() - b).abs().mean() for a, b in zip(ours[:-1], theirs[:-1], strict=True)])
+        for ours, theirs in zip(real, fake, strict=True)
+    ]
+    return torch.stack([distances.mean() for distances in judges]).mean()

@@ -8,6 +8,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from melgpt.audio.mel import mel_filterbank
 from melgpt.types import MelScale
@@ -19,30 +20,28 @@ FLOOR = 1e-3
 Band = tuple[float, float]
 
 
-def spectral_distance(
-    made: Tensor,
-    real: Tensor,
-    rate: int,
-    *,
-    band: Band | None = None,
-    resolutions: tuple[int, ...] = RESOLUTIONS,
-) -> Tensor:
+def spectral_distance(made: Tensor, real: Tensor, rate: int, *, band: Band | None = None) -> Tensor:
     """Samples [B, T] and [B, T] at `rate` Hz → distance [B], the mean over the resolutions; 0 for equal ones.
 
     band: only frequencies from .. to, in Hz. Differentiable in `made`.
     """
-    distances = []
-    for n_fft in resolutions:
-        bins = slice(None) if band is None else bins_of(band, n_fft, rate)
-        ours, theirs = (magnitudes_of(sound, n_fft)[:, bins] for sound in (made, real))
-        distances.append(_convergence(ours, theirs) + (ours.log() - theirs.log()).abs().mean((1, 2)))
-    return torch.stack(distances).mean(0)
+    return spectral_distances(made, real, rate, (band,))[0]
+
+
+def spectral_distances(made: Tensor, real: Tensor, rate: int, bands: tuple[Band | None, ...]) -> Tensor:
+    """The same in several bands (None: all frequencies), [bands, B]."""
+    of_resolution = []
+    for n_fft in RESOLUTIONS:
+        both = magnitudes_of(made, n_fft), magnitudes_of(real, n_fft)
+        slices = (slice(None) if band is None else bins_of(band, n_fft, rate) for band in bands)
+        of_resolution.append(torch.stack([_distance(*(sound[:, bins] for sound in both)) for bins in slices]))
+    return torch.stack(of_resolution).mean(0)
 
 
 def magnitudes_of(samples: Tensor, n_fft: int) -> Tensor:
     """Samples [B, T] → magnitudes [B, n_fft // 2 + 1, frames], at least FLOOR."""
     window = torch.hann_window(n_fft, device=samples.device)
-    samples = torch.nn.functional.pad(samples.float(), (n_fft // 2, n_fft // 2))
+    samples = F.pad(samples.float(), (n_fft // 2, n_fft // 2))
     spectrum = torch.stft(samples, n_fft, n_fft // 4, window=window, center=False, return_complex=True)
     # Of the squares: the root has no gradient where a bin is empty.
     return (spectrum.real.square() + spectrum.imag.square()).clamp(min=FLOOR**2).sqrt()
@@ -53,8 +52,10 @@ def bins_of(band: Band, n_fft: int, rate: int) -> slice:
     return slice(math.ceil(band[0] * n_fft / rate), math.floor(band[1] * n_fft / rate) + 1)
 
 
-def _convergence(made: Tensor, real: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(made - real, dim=(1, 2)) / torch.linalg.vector_norm(real, dim=(1, 2))
+def _distance(made: Tensor, real: Tensor) -> Tensor:
+    """Spectral convergence + L1 of the logarithms of magnitudes [B, bins, frames]."""
+    error, size = (torch.linalg.vector_norm(part, dim=(1, 2)) for part in (made - real, real))
+    return error / size + (made.log() - real.log()).abs().mean((1, 2))
 
 
 class MelLoss(nn.Module):

@@ -20,8 +20,10 @@ from melgpt.pretrained import melgan as melgans
 from melgpt.pretrained import net2net as net2nets
 from melgpt.pretrained import perceptual as perceptuals
 from melgpt.pretrained import vae as vaes
+from melgpt.pretrained import vocos
 from melgpt.pretrained.imported import Asked, Imported, State, filled
 from melgpt.types import MelScale
+from melgpt.vocoders.istft import ISTFTVocoder
 from melgpt.vocoders.melgan import MelGAN
 
 _MASK = "a constant, checked"
@@ -98,6 +100,12 @@ def _melgan(state: State, asked: Asked) -> Imported:
     return Imported("melgan", {"vocoder": filled(MelGAN(config), melgans.from_original(state))})
 
 
+def _vocos(state: State, asked: Asked) -> Imported:
+    network = ISTFTVocoder(vocos.config_of_original(state, asked.scale))
+    own = {key: "its own features, checked" for key in state if key.startswith(vocos.PREFIX)}
+    return Imported("vocos", {"vocoder": filled(network, vocos.from_original(state))}, own)
+
+
 def _melception(state: State, asked: Asked) -> Imported:
     scale = asked.scale or MelScale()
     network = registry.build("classifier", melceptions.config_of_original(state, scale))
@@ -139,6 +147,7 @@ KINDS: dict[str, Kind] = {
         (r"(transformer\.)?tok_emb\.weight", r"(transformer\.)?((cls|feat)_)?embedder\.weight"), _gpt
     ),
     "melgan": Kind((r"model\.\d+\.weight_g",), _melgan),
+    "vocos": Kind((r"backbone\.convnext\.0\.dwconv\.weight", r"head\.istft\.window"), _vocos),
     "melception": Kind((r"Conv2d_1a_3x3\.", r"fc\.weight"), _melception),
     "vggish": Kind((r"features\.0\.weight", r"classifier\.0\.weight"), _vggish),
     "discriminator": Kind((r"main\.0\.weight",), _discriminator),

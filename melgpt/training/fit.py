@@ -18,6 +18,7 @@ from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore, encode_split
 from melgpt.data.features import FeatureStore, Videos
 from melgpt.data.prepare import is_current, prepare
+from melgpt.data.sounds import Sounds
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.evaluation.card import write_card
@@ -32,6 +33,8 @@ from melgpt.training.codec_task import CodecTask
 from melgpt.training.crop_length import crops, with_fitting_crops
 from melgpt.training.crops import MelCrops, WholeClips
 from melgpt.training.data import EpochData
+from melgpt.training.fit_vocoder import SOUNDS, train_vocoder
+from melgpt.training.fit_vocoder import made_from as vocoder_made_from
 from melgpt.training.memory import Limit
 from melgpt.training.perceptual import open_perceptual
 from melgpt.training.prior_task import PriorTask
@@ -60,7 +63,7 @@ class Run:
 
     def fit(self, source: Path) -> None:
         """From a folder of sounds to a finished model folder."""
-        self._vocoder()  # what is wrong with it is said now, not after hours of training
+        self._check_vocoder()  # what is wrong with it is said now, not after hours of training
         open_perceptual(self.recipe.train.codec, self.recipe.mel)
         data, options = self.folder / "data", (self.recipe.data, self.recipe.mel)
         with nullcontext() if is_current(source, data, *options) else self._timed("prepare"):
@@ -69,9 +72,12 @@ class Run:
             say(line)
         self._write_recipe(self.recipe)
         store = Store.open(self.folder / "data")
-        self._features(store)  # where the prior needs some and there are none, before the codec is trained
+        # What is missing for a later stage is said before the codec is trained: features, sounds.
+        self._features(store)
+        if self._learns_vocoder():
+            Sounds.open(store, self.folder / "training" / SOUNDS)
         self.train_codec(store)
-        self.make_vocoder()
+        self.make_vocoder(store)
         self.train_prior(store)
 
     def train_codec(self, store: Store) -> None:
@@ -132,25 +138,47 @@ class Run:
         if self.limit is not None:
             self.limit.keep(stage, task, batch, size, self.recipe.runtime)
 
-    def make_vocoder(self) -> None:
-        """Stage `vocoder`: vocoder.safetensors, from nothing or from a file of trained weights."""
-        target = self.folder / "vocoder.safetensors"
-        vocoder = self._vocoder()
+    def make_vocoder(self, store: Store) -> None:
+        """Stage `vocoder`: vocoder.safetensors, trained, from nothing, or from a file of trained weights."""
+        if self._learns_vocoder():
+            self.train_vocoder(store)
+            return
+        target, vocoder = self.folder / "vocoder.safetensors", self._vocoder()
         if not target.is_file() or checkpoint.describe(target).fingerprint != checkpoint.fingerprint(vocoder):
             checkpoint.save(vocoder, target)
 
+    def train_vocoder(self, store: Store) -> None:
+        """Stage `vocoder` for one that learns; the last steps through the folder's codec, if any."""
+        self._check_scale(store)
+        wanted, there = self.recipe.train.vocoder.codec_steps, (self.folder / "codec.safetensors").is_file()
+        codec, mark = self._codec() if wanted and there else (None, None)
+        made_from = vocoder_made_from(self.recipe, store, mark)
+        if self._is_done("vocoder", made_from):
+            return
+        if wanted and not there:
+            say(f"vocoder: {self.folder} has no codec yet, so it learns from the mels of real sounds alone")
+        stage = Stage("vocoder", self.folder / "training" / "vocoder", made_from)
+        with self._timed("train vocoder", go_on=stage.resumes):
+            vocoder, figures = train_vocoder(self.recipe, store, stage, codec)
+        self._measure("vocoder", figures)
+        parents = {"data": store.fingerprint, **({} if mark is None else {"codec": mark})}
+        self._finish("vocoder", vocoder, made_from, parents)
+
+    def _learns_vocoder(self) -> bool:
+        kind = registry.resolve("vocoder", self.recipe.vocoder.kind)
+        return kind.trainable and not self.recipe.vocoder_file
+
+    def _check_vocoder(self) -> None:
+        """Say what is wrong with the vocoder before the first stage."""
+        if not self._learns_vocoder():
+            self._vocoder()
+
     def _vocoder(self) -> Any:
-        """The recipe's vocoder. Raises UserError where its weights are missing or its mel scale differs."""
-        config = self.recipe.vocoder
+        """The recipe's vocoder where none is learnt. Raises UserError where its mel scale differs."""
         if self.recipe.vocoder_file:
             vocoder = checkpoint.load(Path(self.recipe.vocoder_file), "vocoder")
-        elif registry.resolve("vocoder", config.kind).trainable:
-            raise UserError(
-                f"the vocoder '{config.kind}' needs trained weights: give vocoder_file=PATH of a "
-                "vocoder.safetensors, or take vocoder.kind=griffin_lim, which needs none"
-            )
         else:
-            vocoder = registry.build("vocoder", config)
+            vocoder = registry.build("vocoder", self.recipe.vocoder)
         if vocoder.scale != self.recipe.mel:
             raise UserError(
                 f"the vocoder's mel scale {vocoder.scale!r} is not the recipe's {self.recipe.mel!r}: "

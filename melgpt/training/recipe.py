@@ -16,7 +16,13 @@ from melgpt.gpt.prior import PriorConfig
 from melgpt.gpt.vae import GPTVAEConfig
 from melgpt.paths import atomic, recipe_path
 from melgpt.runtime import RuntimeConfig
-from melgpt.training.settings import ClassifierTraining, CodecTraining, PriorTraining, VAETraining
+from melgpt.training.settings import (
+    ClassifierTraining,
+    CodecTraining,
+    PriorTraining,
+    VAETraining,
+    VocoderTraining,
+)
 from melgpt.types import MelScale
 
 
@@ -25,6 +31,8 @@ class StagesTraining(Config):
 
     codec: CodecTraining = CodecTraining()
     """Training of the codec."""
+    vocoder: VocoderTraining = VocoderTraining()
+    """Training of the vocoder, where it has weights."""
     prior: PriorTraining = PriorTraining()
     """Training of the prior."""
     vae: VAETraining = VAETraining()

@@ -9,6 +9,7 @@ from melgpt.config import Config
 from melgpt.data.code_store import Augmentation
 from melgpt.losses.adversarial import AdversarialKind
 from melgpt.losses.codec import CodecLossWeights
+from melgpt.vocoders.discriminators import SoundDiscriminatorConfig
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -90,6 +91,35 @@ class CodecTraining(StageTraining):
             adversarial_least=self.adversarial_least,
             adversarial_limit=self.adversarial_limit,
         )
+
+
+class VocoderTraining(StageTraining):
+    """Training of a vocoder that has weights, on the sounds that the data set was prepared from."""
+
+    betas: tuple[Share, Share] = (0.8, 0.99)
+    """Averages of AdamW."""
+    crop_frames: int = Field(64, ge=8)
+    """Mel frames of a training crop; shorter clips are followed by silence."""
+    gain_db: float = Field(6.0, ge=0, le=60)
+    """Crops are made louder or softer by up to this much."""
+    spectral_weight: float = Field(1.0, ge=0)
+    """Weight of the spectra's distance at three resolutions."""
+    band_weight: float = Field(1.0, ge=0)
+    """Weight of the same within the band that the mel tells of."""
+    mel_weight: float = Field(20.0, ge=0)
+    """Weight of the mel's L1."""
+    adversarial_start: int = Field(1 << 31, ge=0)
+    """Step from which the discriminators take part; at or above `steps` they never do."""
+    adversarial_weight: float = Field(0.2, ge=0)
+    """Weight of the discriminators' verdict."""
+    feature_weight: float = Field(0.2, ge=0)
+    """Weight of the L1 between what real and made sounds leave in the discriminators' layers."""
+    discriminator: SoundDiscriminatorConfig = SoundDiscriminatorConfig()
+    """The discriminators."""
+    codec_steps: int = Field(0, ge=0)
+    """In so many of the last steps half of each batch is heard through the trained codec, as it will be."""
+    valid_clips: int = Field(24, ge=1)
+    """Most validation clips that are measured at each validation."""
 
 
 class SequenceTraining(StageTraining):

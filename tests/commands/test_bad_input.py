@@ -143,8 +143,9 @@ def test_a_folder_of_something_else_is_not_written_over(corpus: Path, tmp_path: 
     _fails("is a file", "fit", corpus, "--out", tmp_path / "file", "--recipe", MICRO)
 
 
-def test_a_vocoder_without_weights_is_refused_before_anything_else(corpus: Path, tmp_path: Path) -> None:
-    _fails("vocoder_file", "fit", corpus, "--out", tmp_path / "r", "--recipe", MICRO, "vocoder.kind=melgan")
+def test_missing_weights_of_a_vocoder_are_told_before_anything_else(corpus: Path, tmp_path: Path) -> None:
+    file = f"vocoder_file={tmp_path / 'none.safetensors'}"
+    _fails("none.safetensors is missing", "fit", corpus, "--out", tmp_path / "r", "--recipe", MICRO, file)
     assert not (tmp_path / "r").exists()
 
 

@@ -1,0 +1,51 @@
+"""The stage `vocoder` for one that learns: from the sounds that the data set was prepared from."""
+
+from typing import Any
+
+import torch
+
+from melgpt import registry
+from melgpt.codec.codec import Codec
+from melgpt.data.sounds import Sounds
+from melgpt.data.store import Store
+from melgpt.evaluation.vocoder_measures import vocoder_measures
+from melgpt.training.data import EpochData
+from melgpt.training.recipe import Recipe
+from melgpt.training.sound_crops import SoundCrops, WholeSounds
+from melgpt.training.stage import LAST, Stage, epochs
+from melgpt.training.vocoder_task import VocoderTask
+
+SOUNDS = "sounds"
+"""Folder of the decoded sounds under training/."""
+
+
+def made_from(recipe: Recipe, store: Store, codec: str | None) -> dict[str, Any]:
+    """What decides the result. codec: fingerprint of the one that the last steps are heard through."""
+    values = {
+        "data": store.fingerprint,
+        "vocoder": recipe.vocoder.plain(),
+        "training": recipe.train.vocoder.plain(),
+    }
+    return values if codec is None else {**values, "codec": codec}
+
+
+def train_vocoder(
+    recipe: Recipe, store: Store, stage: Stage, codec: Codec | None
+) -> tuple[Any, dict[str, float]]:
+    """The trained vocoder and its figures. Raises UserError where the sounds are gone."""
+    settings = recipe.train.vocoder
+    sounds = Sounds.open(store, stage.folder.parent / SOUNDS)
+    torch.manual_seed(settings.seed)
+    task = VocoderTask(registry.build("vocoder", recipe.vocoder), settings, codec)
+    _, length = epochs(settings)
+    data = EpochData(
+        lambda epoch: SoundCrops(store, sounds, settings, epoch, length * settings.batch),
+        WholeSounds(store, sounds, settings.valid_clips),
+        batch=settings.batch,
+    )
+    stage.train(task, data, settings=settings, runtime=recipe.runtime, monitor="val/distance", callbacks=[])
+    # The last weights: what the discriminators add, the distance does not hear.
+    stage.load(task, LAST)
+    vocoder = task.part.eval()
+    valid = WholeSounds(store, sounds, settings.valid_clips)
+    return vocoder, vocoder_measures(vocoder, (valid[i] for i in range(len(valid))))

@@ -1,0 +1,113 @@
+"""The inverse short-time Fourier transform as a layer: with an FFT, or for export without complex numbers."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MOMENTUM = 0.5
+"""Share of the spectrum of the step before that is taken away: what is still moving moves on."""
+TINY = 1e-5
+"""Magnitude below which a bin has no phase."""
+LEAST_WEIGHT = 1e-3
+"""Where hardly any window reaches (the far ends) dividing would blow up rounding noise."""
+
+
+class InverseSTFT(nn.Module):
+    """A spectrum → the sound whose own spectrum is nearest to it (Griffin, Lim 1984).
+
+    `center`: frame n lies around sample n * hop, as `audio.mel` cuts them; `same`: half a hop later.
+    """
+
+    window: Tensor
+    inverse: Tensor
+    direct: Tensor
+
+    def __init__(self, n_fft: int, hop: int, padding: Literal["center", "same"] = "center") -> None:
+        super().__init__()
+        self.n_fft, self.hop = n_fft, hop
+        self.first = n_fft // 2 if padding == "center" else (n_fft - hop) // 2
+        self.by_matrix = False
+        self.register_buffer("window", torch.hann_window(n_fft))
+        for name in ("inverse", "direct"):
+            self.register_buffer(name, torch.empty(0), persistent=False)
+
+    @property
+    def reach(self) -> int:
+        """Frames to either side that a sample depends on."""
+        return math.ceil(self.n_fft / 2 / self.hop) + 1
+
+    def for_export(self) -> None:
+        """From now on as a matrix product and a transposed convolution: nothing that an exporter lacks."""
+        self.inverse, self.direct = (part.to(self.window.device) for part in _bases(self.n_fft))
+        self.by_matrix = True
+
+    def forward(self, magnitude: Tensor, phase: Tensor, refine: int = 0) -> Tensor:
+        """Magnitudes and phases [B, N, n_fft // 2 + 1] → samples [B, hop * N].
+
+        refine: steps of Griffin and Lim that first make the phases of neighbouring frames suit each other.
+        """
+        count = magnitude.shape[1]
+        weights = self.window.square().expand(1, count, -1)
+        weight = overlap_add(weights, self.hop, by_convolution=self.by_matrix).clamp(min=LEAST_WEIGHT)
+        spectrum: Tensor = torch.stack([magnitude * phase.cos(), magnitude * phase.sin()])
+        if not self.by_matrix:
+            spectrum = torch.complex(*spectrum)
+        before = None
+        for _ in range(refine):
+            nearest = self._split(self._join(spectrum, weight))
+            ahead = nearest if before is None else torch.sub(nearest, before, alpha=MOMENTUM)
+            spectrum, before = ahead * (magnitude / self._size(ahead).clamp(min=TINY)), nearest
+        samples = self._join(spectrum, weight)[:, self.first :]
+        missing = count * self.hop - samples.shape[1]
+        return F.pad(samples, (0, missing))[:, : count * self.hop]
+
+    # A spectrum is complex [B, N, bins], or by matrix its two parts [2, B, N, bins].
+
+    def _join(self, spectrum: Tensor, weight: Tensor) -> Tensor:
+        """Samples [B, (N - 1) * hop + n_fft], from the first sample of the first frame on."""
+        if self.by_matrix:
+            frames = torch.cat([spectrum[0], spectrum[1]], dim=-1) @ self.inverse
+        else:
+            frames = torch.fft.irfft(spectrum, n=self.n_fft)
+        return overlap_add(frames * self.window, self.hop, by_convolution=self.by_matrix) / weight
+
+    def _split(self, samples: Tensor) -> Tensor:
+        """The spectrum of such samples."""
+        if not self.by_matrix:
+            return torch.fft.rfft(samples.unfold(-1, self.n_fft, self.hop) * self.window)
+        kernels = (self.direct * self.window[:, None]).T.unsqueeze(1)  # [2 * bins, 1, n_fft]
+        return torch.stack(F.conv1d(samples.unsqueeze(1), kernels, stride=self.hop).mT.chunk(2, dim=-1))
+
+    def _size(self, spectrum: Tensor) -> Tensor:
+        return (spectrum.square().sum(0) + TINY**2).sqrt() if self.by_matrix else spectrum.abs()
+
+
+def overlap_add(frames: Tensor, hop: int, *, by_convolution: bool = False) -> Tensor:
+    """Frames [B, N, n_fft] → their sum [B, (N - 1) * hop + n_fft], each a hop behind the one before."""
+    count, n_fft = frames.shape[1:]
+    if by_convolution:
+        place = torch.eye(n_fft, device=frames.device).unsqueeze(1)
+        return F.conv_transpose1d(frames.transpose(1, 2), place, stride=hop).squeeze(1)
+    parts = -(-n_fft // hop)
+    frames = F.pad(frames, (0, parts * hop - n_fft))
+    total = frames.new_zeros(frames.shape[0], count + parts - 1, hop)
+    for i in range(parts):
+        total[:, i : i + count] += frames[..., i * hop : (i + 1) * hop]
+    return total.flatten(1)[:, : (count - 1) * hop + n_fft]
+
+
+def _bases(n_fft: int) -> tuple[Tensor, Tensor]:
+    """Matrices of a real frame's inverse transform [2 * (n_fft // 2 + 1), n_fft], and of its transform."""
+    bins, time = torch.arange(n_fft // 2 + 1).double(), torch.arange(n_fft).double()
+    turns = 2 * math.pi / n_fft * torch.outer(bins, time).remainder(n_fft)
+    waves = torch.cat([turns.cos(), -turns.sin()])
+    # Every bin but the first and, for an even length, the last stands for itself and its mirror image.
+    twice = torch.full((len(bins), 1), 2.0, dtype=torch.float64)
+    twice[0] = 1
+    if n_fft % 2 == 0:
+        twice[-1] = 1
+    inverse = twice.repeat(2, 1) * waves / n_fft
+    return inverse.float().contiguous(), waves.T.float().contiguous()

@@ -1,0 +1,98 @@
+"""The vocoder of spectra: in pieces as a whole, without complex numbers as with them, closer when refined."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from melgpt.audio.mel import analyse
+from melgpt.types import Audio, MelScale
+from melgpt.vocoders.istft import ISTFTConfig, ISTFTVocoder
+from melgpt.vocoders.pieces import in_pieces
+from melgpt.vocoders.spectrum import InverseSTFT, overlap_add
+
+SMALL = {"width": 16, "hidden": 24, "layers": 2}
+
+
+def vocoder(**options: object) -> ISTFTVocoder:
+    torch.manual_seed(0)
+    made = ISTFTVocoder(ISTFTConfig.parse({**SMALL, **options})).eval()
+    # Phases far from zero, as a trained one has them.
+    torch.nn.init.normal_(made.head.out.weight, std=0.5)
+    return made
+
+
+def mel(frames: int) -> Tensor:
+    return 0.8 * torch.rand(1, 80, frames, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("options", [{}, {"refine": 2}, {"padding": "same"}, {"skip": False}])
+@torch.inference_mode()
+def test_pieces_give_the_sound_of_the_whole(options: dict[str, object]) -> None:
+    part, whole = vocoder(**options), mel(301)
+    frames = 2 * part.reach + 40
+    pieces = list(in_pieces(part, iter(whole.split(17, dim=-1)), frames))
+    assert len(pieces) > 3
+    # Rounding: a product of another length adds up in another order, and phases of soft bins are sensitive.
+    torch.testing.assert_close(torch.cat(pieces, dim=1), part(whole), atol=1e-3, rtol=0)
+
+
+@torch.inference_mode()
+def test_the_reach_is_no_smaller_than_what_a_frame_touches() -> None:
+    part, whole = vocoder(refine=1), mel(161)
+    changed = whole.clone()
+    changed[..., 80] = 0
+    touched = (part(whole) - part(changed)).abs().amax(0) > 1e-6
+    first, last = (int(i) // part.scale.hop for i in touched.nonzero().flatten()[[0, -1]])
+    assert 80 - part.reach <= first < 80 < last <= 80 + part.reach
+    assert last - first > part.reach, "the reach is far too large"
+
+
+@pytest.mark.parametrize("scale", ["specvqgan", "wide"])
+@pytest.mark.parametrize("padding", ["center", "same"])
+def test_without_complex_numbers_it_is_the_same(scale: str, padding: str) -> None:
+    sizes = MelScale.preset(scale)
+    istft = InverseSTFT(sizes.n_fft, sizes.hop, padding)
+    magnitude, phase = torch.randn(2, 2, 9, sizes.n_fft // 2 + 1)
+    plain, refined = istft(magnitude.abs(), phase), istft(magnitude.abs(), phase, refine=2)
+    istft.for_export()
+    torch.testing.assert_close(istft(magnitude.abs(), phase), plain, atol=1e-5, rtol=0)
+    torch.testing.assert_close(istft(magnitude.abs(), phase, refine=2), refined, atol=1e-4, rtol=0)
+
+
+def test_the_spectrum_of_a_sound_gives_the_sound_and_refining_leaves_it() -> None:
+    samples = torch.randn(1, 256 * 40)
+    istft = InverseSTFT(1024, 256)
+    padded = torch.nn.functional.pad(samples, (512, 512))
+    spectrum = torch.fft.rfft(padded.unfold(-1, 1024, 256) * istft.window)
+    for refine in (0, 1):
+        made = istft(spectrum.abs(), spectrum.angle(), refine=refine)
+        torch.testing.assert_close(made[:, : samples.shape[1]], samples, atol=1e-3, rtol=0)
+
+
+def test_frames_are_laid_a_hop_apart() -> None:
+    frames = torch.ones(1, 3, 5)
+    expected = torch.tensor([[1, 1, 2, 2, 3, 2, 2, 1, 1.0]])
+    torch.testing.assert_close(overlap_add(frames, 2), expected)
+    torch.testing.assert_close(overlap_add(frames, 2, by_convolution=True), expected)
+
+
+@torch.inference_mode()
+def test_the_skip_makes_the_level_that_the_mel_tells_before_anything_is_learnt() -> None:
+    scale = MelScale()
+    noise = 0.1 * torch.randn(1, scale.rate)
+    wanted = analyse(Audio(noise, scale.rate), scale).values
+    torch.manual_seed(0)
+    untrained = ISTFTVocoder(ISTFTConfig(refine=8)).eval()
+    torch.nn.init.uniform_(untrained.head.out.bias[513:], -3, 3)
+    made = analyse(Audio(untrained(wanted), scale.rate), scale).values
+    assert float((made - wanted[..., : made.shape[-1]]).abs().mean()) < 0.15
+
+
+@torch.inference_mode()
+def test_bf16_is_close_to_float32() -> None:
+    exact, rounded = vocoder(), vocoder()
+    rounded.to_bf16()
+    assert rounded.backbone.embed.weight.dtype == torch.bfloat16
+    assert rounded.head.out.weight.dtype == torch.float32
+    whole, part = exact(mel(30)), rounded(mel(30))
+    assert float((whole - part).std() / whole.std()) < 0.1
