@@ -68,7 +68,7 @@ def made_result(name: str = "tiny") -> dict[str, Any]:
                 "name": row,
                 "role": role,
                 "what": what,
-                "clips": 60,
+                "clips": 600,
                 "measures": measures,
                 "per_class": {label: {"accuracy": measures["accuracy"]} for label in LABELS},
             }

@@ -7,12 +7,12 @@ together. That two reports on one set of real clips vary together is left out: i
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 from melgpt.errors import UserError, closest
-from melgpt.evaluation.report.names import Figure
+from melgpt.evaluation.report.names import SHARES, Figure
 from melgpt.evaluation.report.rows import Row, figure_of, higher_is_better, measures_of, rows_of
 from melgpt.evaluation.report.stored import Stored
 
@@ -41,6 +41,8 @@ class Line:
     measure: str
     higher: bool
     figures: tuple[Figure | None, ...]
+    clips: tuple[int | None, ...] = ()
+    """How many clips each figure is of, where that is known."""
     verdicts: tuple[Verdict, ...] = ()
     tested: bool = False
 
@@ -93,12 +95,20 @@ def _side_by_side(reports: Sequence[Stored], rows: Sequence[Row]) -> list[Line]:
     groups: list[tuple[str, list[Row]]] = [("generated sounds", list(rows))]
     ladders = [{each["stage"]: each for each in report.result.get("ladder") or []} for report in reports]
     for stage in dict.fromkeys(name for ladder in ladders for name in ladder):
+        if stage == "generated":
+            continue  # its measures are those of the generated sounds
         groups.append((f"ladder: {stage}", [ladder.get(stage, {}) for ladder in ladders]))
     for part in ("codec", "prior"):
         values = [report.result.get(part) or {} for report in reports]
         groups.append((part, [{"measures": {k: {"value": v} for k, v in each.items()}} for each in values]))
     return [
-        Line(group, name, higher_is_better(first, name), tuple(figure_of(row, name) for row in members))
+        Line(
+            group,
+            name,
+            higher_is_better(first, name),
+            tuple(figure_of(row, name) for row in members),
+            tuple(row.get("clips") for row in members),
+        )
         for group, members in groups
         for name in measures_of(members)
     ]
@@ -110,7 +120,7 @@ def _judge(lines: list[Line]) -> list[Line]:
         (place, pair, p)
         for place, line in enumerate(lines)
         for pair in combinations(range(len(line.figures)), 2)
-        if (p := _p_of(*(line.figures[each] for each in pair))) is not None
+        if (p := _p_of(*(_of_few(line, each) for each in pair))) is not None
     ]
     raised = holm([p for *_, p in tests])
     verdicts: dict[int, list[Verdict]] = {}
@@ -121,16 +131,23 @@ def _judge(lines: list[Line]) -> list[Line]:
             left_wins = (values[0] > values[1]) == lines[place].higher
             stand.append(Verdict(*((left, right) if left_wins else (right, left)), p))
     return [
-        Line(
-            line.group,
-            line.measure,
-            line.higher,
-            line.figures,
-            tuple(verdicts.get(place, ())),
-            place in verdicts,
-        )
+        replace(line, verdicts=tuple(verdicts.get(place, ())), tested=place in verdicts)
         for place, line in enumerate(lines)
     ]
+
+
+def _of_few(line: Line, place: int) -> Figure | None:
+    """A figure as it is tested: a share with one clip more on either side (Agresti and Caffo 2000).
+
+    Drawing clips again gives no width to none of 24, which 3 of the next 24 would still agree with.
+    """
+    figure, clips = line.figures[place], line.clips[place]
+    if figure is None or not clips or line.measure not in SHARES or figure.get("low") is None:
+        return figure
+    share = (clips * figure["value"] + 1) / (clips + 2)
+    half = Z_OF_95 * math.sqrt(share * (1 - share) / (clips + 2))
+    below, above = figure["value"] - figure["low"], figure["high"] - figure["value"]
+    return {"value": share, "low": share - max(half, below), "high": share + max(half, above)}
 
 
 def _p_of(first: Figure | None, second: Figure | None) -> float | None:

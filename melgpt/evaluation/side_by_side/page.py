@@ -110,6 +110,7 @@ def _how() -> Markup:
         "p",
         "Every report holds 95 % intervals. A z test on them gives the p of each difference, Holm's "
         f"procedure raises it for the number of tests, and below {LEVEL} a difference is called one. "
+        "Shares are tested with one clip more on either side (Agresti and Caffo). "
         "Measures without intervals are not tested. Where data or protocol differ, nothing is tested and "
         "no winner is named.",
         class_="quiet",

@@ -71,7 +71,7 @@ CASES: list[tuple[str, Change, str]] = [
     ("fidelity", _model(precision=figure(0.3)), "33 %"),
     ("memorisation", _flag, "2 of 20 generated clips look like copies of training clips, more than"),
     ("memorisation", _flag_one, "1 of 20 generated clips looks like a copy: no more than chance"),
-    ("few clips", _few, "60 clips"),
+    ("few clips", _few, "600 clips"),
 ]
 
 

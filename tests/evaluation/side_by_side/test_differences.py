@@ -84,13 +84,28 @@ def test_measures_without_intervals_are_shown_and_not_tested() -> None:
     assert not line.tested
     assert line.figures[1] == bare
     flat = {"value": 1.0, "low": 1.0, "high": 1.0}
-    assert not _lines(_with(accuracy=flat), _with(accuracy=flat))["accuracy"].tested
+    assert not _lines(_with(precision=flat), _with(precision=flat))["precision"].tested
 
 
 def test_a_measure_that_one_report_lacks_is_kept() -> None:
     line = _lines(_stored(made_result()), _with(kad=figure(1.0)))["kad"]
     assert line.figures[0] is None
     assert not line.tested
+
+
+def test_none_of_few_is_not_taken_for_never() -> None:
+    """None of 24 against five of 24: Fisher's exact test gives p = 0.05, the intervals alone 0.004."""
+    none = {"value": 0.0, "low": 0.0, "high": 0.0}
+    some = {"value": 5 / 24, "low": 5 / 24 - 0.14, "high": 5 / 24 + 0.17}
+    rows = [
+        {"name": "g", "role": "model", "clips": 24, "measures": {"memorised": each}} for each in (none, some)
+    ]
+    line = _lines(*(_stored({"rows": [row]}) for row in rows))["memorised"]
+    assert line.verdicts[0].p == pytest.approx(0.04, abs=0.01)
+    assert line.figures == (none, some), "shown as they were measured"
+    many = [{**row, "clips": 2400} for row in rows]
+    line = _lines(*(_stored({"rows": [row]}) for row in many))["memorised"]
+    assert line.verdicts[0].p == pytest.approx(0.004, abs=0.001)
 
 
 def test_a_divided_result_names_no_winner() -> None:
