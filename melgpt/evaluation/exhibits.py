@@ -12,7 +12,7 @@ from melgpt.evaluation.references import Rendering, Rows, Sides
 from melgpt.evaluation.shown import NEAREST, Shown
 from melgpt.types import Audio, Codes, Mel
 
-NEW_CLIPS = 2
+NEW_CLIPS = 4
 """New clips of each class."""
 COPIES = 12
 """Most new clips that are heard beside the training clips nearest to them."""
@@ -68,7 +68,8 @@ class Exhibits:
             audio = self.rendering.model.decode(codes)
             label = self.rendering.store.labels[labels[index]]
             mel = Mel(self.rendering.hear(audio.samples), self.rendering.scale)
-            shown.append(Shown("generated", label, f"new {label} {index}", audio, mel, index))
+            picked = index not in firsts
+            shown.append(Shown("generated", label, f"new {label} {index}", audio, mel, index, picked))
         for index in copies:
             row = nearest[index : index + 1]
             values = self.rendering.stored(row)
