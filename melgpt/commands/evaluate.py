@@ -56,9 +56,10 @@ def run(args: argparse.Namespace) -> int:
     from melgpt import checkpoint
     from melgpt.data.store import Store
     from melgpt.errors import UserError
-    from melgpt.evaluation.evaluate import Asked, Evaluation, check_fit
+    from melgpt.evaluation.evaluate import Evaluation
     from melgpt.evaluation.limits import check_limits, read_limits
     from melgpt.evaluation.listeners import Listeners, files_in
+    from melgpt.evaluation.protocol import Asked, check_fit
     from melgpt.evaluation.references import choose_sides, default_split
     from melgpt.evaluation.report import write_report
     from melgpt.gpt.sampling import Sampling

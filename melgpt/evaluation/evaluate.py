@@ -4,10 +4,9 @@ The result is one dictionary of plain types; docs/formats.md describes it.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from torch import Tensor
 
 from melgpt.data.code_store import Augmentation, encode_split
 from melgpt.data.store import Store
-from melgpt.errors import UserError
 from melgpt.evaluation import intervals, original_protocol
 from melgpt.evaluation.exhibits import Exhibits
 from melgpt.evaluation.hearing import hear
@@ -27,9 +25,10 @@ from melgpt.evaluation.ladder import Step, climb
 from melgpt.evaluation.limits import directions, meanings
 from melgpt.evaluation.listeners import Listeners
 from melgpt.evaluation.measures import codec_measures, prior_measures
-from melgpt.evaluation.neighbours import NEIGHBOURS
+from melgpt.evaluation.memorisation import Closeness
 from melgpt.evaluation.novelty import Novelty
 from melgpt.evaluation.projection import Projection, width_for
+from melgpt.evaluation.protocol import Asked, check_fit, head
 from melgpt.evaluation.references import Rendering, Sides, default_split
 from melgpt.evaluation.rows import Row, control_rows, real_rows
 from melgpt.evaluation.shown import Shown
@@ -37,26 +36,10 @@ from melgpt.evaluation.token_tables import table_bits
 from melgpt.pipeline import SoundModel
 from melgpt.progress import progress
 
-FORMAT = 1
 LADDER_SETS = ("frechet", "kad", "accuracy")
 """Measures of sets that the steps of the ladder show beside their distances."""
 Learn = Callable[[Tensor, NDArray[np.int64]], Any]
 """Mels [B, F, frames] with their classes → a listener that has learnt from them alone."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is to be measured."""
-
-    name: str
-    """Of the model."""
-    parents: Mapping[str, Mapping[str, str]]
-    """What each part of the model was trained with, by role and fingerprint."""
-    clips: int = 40
-    """New clips of each class."""
-    seed: int = 0
-    sampling: Mapping[str, Any] = field(default_factory=dict)
-    resamples: int = intervals.RESAMPLES
 
 
 @dataclass(frozen=True)
@@ -97,30 +80,28 @@ class Evaluation:
 
     def run(self, learn: Learn | None) -> dict[str, Any]:
         """learn: trains the listener of the classification accuracy score; None leaves that out."""
-        held = self.rendering.stored(self.sides.held)
+        held = self.store.label_ids[self.sides.held].astype(np.int64)
         examined = self.listeners.examined(
-            held, self.store.label_ids[self.sides.held].astype(np.int64), resamples=self.asked.resamples
+            self.rendering.stored(self.sides.held), held, resamples=self.asked.resamples
         )
         made = self._generate()
         with self._timed("references"):
             rows = real_rows(self.rendering, self.sides)
             controls = control_rows(self.rendering, self.sides, seed=self.asked.seed)
-        with self._timed("memorisation"):
+        new = Row("generated", "model", "new clips of the model", made.mels, made.labels)
+        with self._timed("search for copies"):
             novelty = Novelty(self.rendering, self.listeners, self.sides)
             closeness = novelty.of(made.mels, made.grids)
             found = novelty.told(closeness, made.labels, self.store.labels)
-        new = Row("generated", "model", "new clips of the model", made.mels, made.labels)
-        new.extra["memorised"] = novelty.share(closeness, resamples=self.asked.resamples)
-        copied = self._copied(novelty, closeness.mel.row, made)
-        if learn is not None:
-            with self._timed("learn from new clips"):
-                new.extra["cas"] = self._score(learn(made.mels, made.labels))
-        if self.sides.unseen:
-            rows[0].extra["cas"] = self._score(self.listeners.members[0].part)
-        width = width_for(len(self.sides.labels), novelty.training.features.shape[1])
+            copied = self._copied(novelty, closeness.mel.row, made)
+            recoded = novelty.of(rows[-1].mels, self.rendering.tokens(self.sides.drawn, "tokens of copies"))
+            new.extra["memorised"] = self._flagged(novelty, closeness)
+            rows[-1].extra["memorised"] = self._flagged(novelty, recoded)
+        self._learn(learn, rows[0], new)
         if self.melception is not None:
             with self._timed("Melception"):
                 self._by_originals([*rows, new])
+        width = width_for(len(self.sides.labels), novelty.training.features.shape[1])
         with self._timed("measure"):
             table = self._table([*rows, new, copied, *controls], novelty, width)
         with self._timed("ladder"):
@@ -134,7 +115,7 @@ class Evaluation:
             nearest = novelty.rows[closeness.mel.row]
             self.shown = [*exhibits.real(), *exhibits.new(made.grids, made.labels, found, nearest)]
         return {
-            **self._head(width),
+            **head(self.asked, self.model, self.store, self.sides, self.listeners, width),
             "listeners": examined,
             "rows": table,
             "ladder": _ladder(steps, table),
@@ -165,8 +146,19 @@ class Evaluation:
         what = "a copy machine: for each new clip the training clip that is nearest to it"
         mels = self.rendering.stored(novelty.rows[nearest])
         row = Row("nearest training clip", "control", what, mels, made.labels)
-        row.extra["memorised"] = novelty.share(novelty.of(mels, None), resamples=self.asked.resamples)
+        row.extra["memorised"] = self._flagged(novelty, novelty.of(mels, None))
         return row
+
+    def _flagged(self, novelty: Novelty, clips: Closeness) -> dict[str, float]:
+        return novelty.share(clips, resamples=self.asked.resamples)
+
+    def _learn(self, learn: Learn | None, real: Row, new: Row) -> None:
+        """Add the classification accuracy score: of a listener of the new clips, beside one of real clips."""
+        if learn is not None:
+            with self._timed("learn from new clips"):
+                new.extra["cas"] = self._score(learn(new.mels, new.labels))
+        if self.sides.unseen:
+            real.extra["cas"] = self._score(self.listeners.members[0].part)
 
     def _by_originals(self, rows: list[Row]) -> None:
         """Add the originals' measures to some rows."""
@@ -228,67 +220,11 @@ class Evaluation:
             **table_bits(learnt, others, prior.gpt.vocabulary),
         }
 
-    def _head(self, width: int | None) -> dict[str, Any]:
-        extractor = self.listeners.extractor
-        counts = np.bincount(self.sides.labels, minlength=len(self.store.labels))
-        return {
-            "format": FORMAT,
-            "melgpt": version("melspec-gpt-vqvae"),
-            "model": {
-                "name": self.asked.name,
-                "fingerprints": self.model.fingerprints,
-                "trained_with": {part: dict(used) for part, used in self.asked.parents.items()},
-                "labels": list(self.model.labels),
-            },
-            "data": {
-                "name": self.store.folder.resolve().name,
-                "fingerprint": self.store.fingerprint,
-                "clips": {split: len(self.store.rows(split)) for split in ("train", "valid", "test")},
-                "scale": self.store.scale.plain(),
-            },
-            "protocol": {
-                "split": self.sides.split,
-                "clips": len(self.sides.labels),
-                "generated": self.asked.clips * len(self.model.labels),
-                "per_class": {name: int(n) for name, n in zip(self.store.labels, counts, strict=True)},
-                "seed": self.asked.seed,
-                "sampling": dict(self.asked.sampling),
-                "bootstrap": self.asked.resamples,
-                "pca": width,
-                "neighbours": NEIGHBOURS,
-                "frames": self.rendering.frames,
-                "extractor": {
-                    "name": extractor.name,
-                    "kind": extractor.part.config.kind,
-                    "fingerprint": extractor.fingerprint,
-                },
-                "apart": "no listener took part in training the model; no new clip was picked out of several",
-            },
-        }
-
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:
         start = time.monotonic()
         yield
         self.seconds[step] = round(time.monotonic() - start, 1)
-
-
-def check_fit(model: SoundModel, store: Store) -> None:
-    """Raises UserError where a model cannot be measured on a data set."""
-    if model.codec.scale != store.scale:
-        raise UserError(
-            f"the data set {store.folder} has the mel scale {store.scale!r}, the model "
-            f"{model.codec.scale!r}: prepare the data with the model's scale"
-        )
-    if model.prior is None:
-        raise UserError("this model folder has no prior.safetensors: there are no new sounds to measure")
-    if not model.labels:
-        raise UserError("this model is steered by videos alone: there is no class to ask it for")
-    if unknown := [label for label in model.labels if label not in store.labels]:
-        raise UserError(
-            f"the model knows the class '{unknown[0]}', the data set {store.folder} does not: measure it "
-            "on the data that it was trained on"
-        )
 
 
 def _ladder(steps: list[Step], table: list[dict[str, Any]]) -> list[dict[str, Any]]:

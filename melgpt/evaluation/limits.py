@@ -22,7 +22,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "density": ("higher", "How many real neighbourhoods a clip lies in, 1 for real clips."),
     "coverage": ("higher", "Share of real clips that have one of these in their neighbourhood."),
     "vendi": ("higher", "How many clips of no likeness would be as varied."),
-    "memorised": ("lower", "Share of clips that lie suspiciously near a training clip."),
+    "memorised": (
+        "lower",
+        "Share of clips flagged as copies; codec + vocoder, which are copies, tell how many are found.",
+    ),
     "mel_l1": ("lower", "Mean difference of the mels, which go from 0 to 1."),
     "stft": ("lower", "Difference of the spectra at three resolutions, all frequencies."),
     "stft_in_band": ("lower", "The same for the frequencies that the mel knows."),

@@ -1,8 +1,11 @@
 """Whether new clips are copies: each one's nearest training clip, held against how near unseen clips come.
 
 The yardstick are held-out clips after the same way through codec and vocoder: they cannot be copies.
-A clip is flagged where it lies nearer to a training clip than 99 of 100 held-out ones do, or shares a longer
-run of tokens with one than 99 of 100 held-out ones do (and at least LEAST_RUN).
+A clip is flagged where it lies nearer to one training clip, beside the distance to its fifth nearest, than 99
+of 100 held-out ones do: the distance itself says little, since a clip of rain is near to every other, and a
+copy is near to one alone. Or where it shares a longer run of tokens with a training clip than 99 of 100
+held-out ones do, and at least LEAST_RUN. (Of 22 training clips through the codec, on ESC-10 with recipe tiny,
+the distance alone finds 27 %, the ratio 41 %, the runs all.)
 """
 
 from collections.abc import Sequence
@@ -21,9 +24,10 @@ from melgpt.evaluation.token_runs import Run
 SHARE = 0.01
 LEAST_RUN = 16
 RULE = (
-    "flagged where the mel distance to the nearest training clip, over all shifts in time, is below the 1st "
-    "percentile of that of held-out clips (through codec and vocoder), or where a run of tokens shared with "
-    f"a training clip is longer than the 99th percentile of theirs and has at least {LEAST_RUN} tokens"
+    "flagged where the mel distance to the nearest training clip, over all shifts in time, is a smaller share "
+    "of that to the fifth nearest than for 99 of 100 held-out clips (through codec and vocoder), or where a "
+    "run of tokens shared with a training clip is longer than for 99 of 100 of them and has at least "
+    f"{LEAST_RUN} tokens"
 )
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -35,6 +39,12 @@ class Closeness:
     mel: Nearest
     features: NDArray[np.float64]
     runs: Sequence[Run] | None = None
+
+    @property
+    def ratio(self) -> NDArray[np.float64]:
+        """Distance to the nearest training clip over that to the fifth nearest, [N]; small for a copy."""
+        ratio: NDArray[np.float64] = self.mel.distance / np.maximum(self.mel.further, 1e-9)
+        return ratio
 
 
 def feature_distance(clips: Heard, training: Heard) -> NDArray[np.float64]:
@@ -51,7 +61,7 @@ def percentiles(values: NDArray[np.float64], yardstick: NDArray[np.float64]) -> 
 
 def flagged(clips: Closeness, held: Closeness) -> NDArray[np.bool_]:
     """Which clips are flagged, [N], see RULE."""
-    near = percentiles(clips.mel.distance, held.mel.distance) < SHARE
+    near = percentiles(clips.ratio, held.ratio) < SHARE
     if clips.runs is None or held.runs is None:
         return near
     usual = np.quantile([run.length for run in held.runs], 1 - SHARE)

@@ -58,6 +58,7 @@ class Novelty:
         """The whole finding as plain types."""
         store, scale = self.rendering.store, self.rendering.scale
         marks, share = flagged(clips, self.held), percentiles(clips.mel.distance, self.held.mel.distance)
+        ratios = percentiles(clips.ratio, self.held.ratio)
         told = []
         for index, label in enumerate(labels):
             nearest = store.clip(int(self.rows[clips.mel.row[index]]))
@@ -66,6 +67,8 @@ class Novelty:
                     "index": index,
                     "label": names[label],
                     "distance": float(clips.mel.distance[index]),
+                    "ratio": float(clips.ratio[index]),
+                    "ratio_percentile": float(ratios[index]),
                     "features_distance": float(clips.features[index]),
                     "shift_seconds": float(clips.mel.shift[index] / scale.frames_per_second),
                     "percentile": float(share[index]),
@@ -81,6 +84,7 @@ class Novelty:
             "test_to_train": {
                 "clips": len(self.held.features),
                 "quantiles": quantiles(self.held.mel.distance),
+                "ratio_quantiles": quantiles(self.held.ratio),
                 "features_quantiles": quantiles(self.held.features),
                 "longest_run_quantiles": quantiles(np.array(held_runs)) if held_runs else {},
             },

@@ -10,15 +10,20 @@ from torch import Tensor
 
 from melgpt.progress import Progress
 
+RANK = 5
 AT_ONCE = 16
 """Clips that are compared with a block of others at a time."""
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each clip its nearest of another set: distance, row there, frames by which that one lies later."""
+    """For each clip its nearest of another set: distance, row there, frames by which that one lies later.
+
+    further: distance to its RANK-th nearest, or the last one of fewer: how near clips of its kind are anyway.
+    """
 
     distance: NDArray[np.float64]
+    further: NDArray[np.float64]
     row: NDArray[np.int64]
     shift: NDArray[np.int64]
 
@@ -32,6 +37,7 @@ def nearest_over_shifts(clips: Tensor, others: Iterable[Tensor], bar: Progress |
     """
     length = clips.shape[-1]
     least = torch.full((len(clips),), float("inf"))
+    nearest: list[list[Tensor]] = [[] for _ in clips.split(AT_ONCE)]
     rows, shifts = torch.zeros(len(clips), dtype=torch.int64), torch.zeros(len(clips), dtype=torch.int64)
     spectra = [_spectrum(part) for part in clips.split(AT_ONCE)]
     first = 0
@@ -41,7 +47,9 @@ def nearest_over_shifts(clips: Tensor, others: Iterable[Tensor], bar: Progress |
             product = torch.bmm(spectrum.transpose(1, 2).conj(), known)  # [bins, b, m]
             best, shift = torch.fft.irfft(product, n=2 * length, dim=0).max(0)
             total = part.square().sum((1, 2))[:, None] + energy[None]
-            distance, row = ((total - 2 * best) / total.clamp(min=1e-9)).clamp(min=0).min(1)
+            distances = ((total - 2 * best) / total.clamp(min=1e-9)).clamp(min=0)
+            nearest[number].append(distances.topk(min(RANK, len(block)), dim=1, largest=False).values)
+            distance, row = distances.min(1)
             here = slice(number * AT_ONCE, number * AT_ONCE + len(part))
             better = distance < least[here]
             least[here] = torch.where(better, distance, least[here])
@@ -51,7 +59,8 @@ def nearest_over_shifts(clips: Tensor, others: Iterable[Tensor], bar: Progress |
         if bar is not None:
             bar.advance(len(block))
     shifts = torch.where(shifts >= length, shifts - 2 * length, shifts)
-    return Nearest(least.double().numpy(), rows.numpy(), shifts.numpy())
+    further = torch.cat([torch.cat(each, 1).sort(1).values[:, :RANK][:, -1] for each in nearest])
+    return Nearest(least.double().numpy(), further.double().numpy(), rows.numpy(), shifts.numpy())
 
 
 def _spectrum(mels: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import MICRO, melgpt
-from melgpt import checkpoint
+from melgpt import checkpoint, cli
 
 ROWS = {
     "real against real": "floor",
@@ -113,34 +113,48 @@ def test_listeners_of_train_classifier_serve(report: Path, trained: Path, tmp_pa
         assert same.fingerprint == checkpoint.describe(file).fingerprint
 
 
-def _fails(words: str, *arguments: object) -> None:
-    done = melgpt("evaluate", *arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert words in done.stderr.strip().splitlines()[-1], done.stderr
+class Failing:
+    """Runs the command in this process; it must fail with one line."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def __call__(self, words: str, *arguments: object) -> None:
+        code = cli.main(["evaluate", *map(str, arguments)])
+        told = self.capsys.readouterr().err
+        assert code == 2, told
+        assert "Traceback" not in told
+        assert words in told.strip().splitlines()[-1], told
 
 
-def test_mistakes_get_one_clear_line_before_anything_is_trained(trained: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def fails(capsys: pytest.CaptureFixture[str]) -> Failing:
+    return Failing(capsys)
+
+
+def test_mistakes_get_one_clear_line_before_anything_is_trained(
+    fails: Failing, trained: Path, tmp_path: Path
+) -> None:
     data, out = trained / "data", ("--out", tmp_path / "report")
-    _fails(
+    fails(
         "unknown measure 'acuracy'; did you mean 'accuracy'", trained, data, *out, "--fail-under", "acuracy=1"
     )
-    _fails("has no test clips: choose another --split", trained, data, *out, "--split", "test")
-    _fails("--seed", trained, data, *out, "--seed", -1)
-    _fails("top_p", trained, data, *out, "--top-p", 2)
-    _fails("does not exist", trained, tmp_path / "nowhere", *out)
-    _fails("holds no listeners", trained, data, *out, "--listeners", tmp_path)
+    fails("has no test clips: choose another --split", trained, data, *out, "--split", "test")
+    fails("--seed", trained, data, *out, "--seed", -1)
+    fails("top_p", trained, data, *out, "--top-p", 2)
+    fails("does not exist", trained, tmp_path / "nowhere", *out)
+    fails("holds no listeners", trained, data, *out, "--listeners", tmp_path)
     assert not (tmp_path / "report").exists()
 
 
-def test_a_model_that_lacks_a_part_is_refused(trained: Path, tmp_path: Path) -> None:
+def test_a_model_that_lacks_a_part_is_refused(fails: Failing, trained: Path, tmp_path: Path) -> None:
     for part, words in (
         ("vocoder", "vocoder.safetensors is missing"),
         ("prior", "no prior.safetensors: there are no new sounds to measure"),
     ):
         model = shutil.copytree(trained, tmp_path / part, ignore=shutil.ignore_patterns("data", "training"))
         (model / f"{part}.safetensors").unlink()
-        _fails(words, model, trained / "data", "--out", tmp_path / "report")
+        fails(words, model, trained / "data", "--out", tmp_path / "report")
 
 
 def _changed_data(trained: Path, folder: Path, **changes: Any) -> Path:
@@ -150,20 +164,20 @@ def _changed_data(trained: Path, folder: Path, **changes: Any) -> Path:
     return data
 
 
-def test_data_that_do_not_fit_the_model_are_refused(trained: Path, tmp_path: Path) -> None:
+def test_data_that_do_not_fit_the_model_are_refused(fails: Failing, trained: Path, tmp_path: Path) -> None:
     manifest = json.loads((trained / "data" / "data.json").read_text())
     scale = {**manifest["scale"], "f_max": 8000.0}
     other = _changed_data(trained, tmp_path / "scale", scale=scale)
-    _fails("mel scale", trained, other, "--out", tmp_path / "report")
+    fails("mel scale", trained, other, "--out", tmp_path / "report")
     labels = ["whale", *manifest["labels"][1:]]
     renamed = _changed_data(trained, tmp_path / "labels", labels=labels)
-    _fails("the model knows the class 'baby'", trained, renamed, "--out", tmp_path / "report")
+    fails("the model knows the class 'baby'", trained, renamed, "--out", tmp_path / "report")
 
 
-def test_a_class_of_one_clip_is_refused(trained: Path, tmp_path: Path) -> None:
+def test_a_class_of_one_clip_is_refused(fails: Failing, trained: Path, tmp_path: Path) -> None:
     data = _changed_data(trained, tmp_path / "data")
     index = np.load(data / "index.npy")
     first = np.flatnonzero(index["label"] == 0)
     index["label"][first[1:]] = 1
     np.save(data / "index.npy", index)
-    _fails("the class 'baby' of", trained, data, "--out", tmp_path / "report")
+    fails("the class 'baby' of", trained, data, "--out", tmp_path / "report")
