@@ -156,7 +156,7 @@ class Run:
             say(f"vocoder: {self.folder} has no codec yet, so it learns from the mels of real sounds alone")
         stage = Stage("vocoder", self.folder / "training" / "vocoder", made_from)
         with self._timed("train vocoder", go_on=stage.resumes):
-            vocoder, figures = train_vocoder(self.recipe, store, stage, codec)
+            vocoder, figures = train_vocoder(self.recipe, store, stage, codec, self.limit)
         self._measure("vocoder", figures)
         parents = {"data": store.fingerprint, **({} if mark is None else {"codec": mark})}
         self._finish("vocoder", vocoder, made_from, parents)
