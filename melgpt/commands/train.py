@@ -1,4 +1,4 @@
-"""One stage on a prepared data set: the codec; or, on the codec in the same folder, the prior or the VAE.
+"""One stage on a prepared data set: codec, vocoder; or, on the codec in the same folder, prior or VAE.
 
 The VAE, which `fit` leaves out, is what `interpolate` needs; it is trained as an auto-encoder first.
 `classifier` trains the listeners that `evaluate` measures with, into RUN/listeners; it needs no codec.
@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     work = VAERun(args.out, recipe, memory=args.memory)
     if args.stage == "codec":
         work.train_codec(store)
-        work.make_vocoder(store)
+        if not work.learns_vocoder:
+            work.make_vocoder(store)
     elif args.stage == "vocoder":
         work.train_vocoder(store)
     elif args.stage == "prior":

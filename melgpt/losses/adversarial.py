@@ -34,13 +34,27 @@ def adaptive_weight(
     return (of_reconstruction.norm() / (of_adversarial.norm() + 1e-4)).clamp(least, limit).detach()
 
 
-def feature_distance(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
-    """L1 between the maps that real and fake leave in each judge, without its logits (Larsen et al. 2015).
+# The same of each clip [B], for logits [B, 1, …] of one judge of sounds.
 
-    Mean over layers and judges, https://arxiv.org/abs/1512.09300.
+
+def generator_losses(fake_logits: Tensor) -> Tensor:
+    return -fake_logits.flatten(1).mean(1)
+
+
+def discriminator_losses(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    hinges = F.relu(1 - real_logits).flatten(1).mean(1), F.relu(1 + fake_logits).flatten(1).mean(1)
+    return 0.5 * (hinges[0] + hinges[1])
+
+
+def feature_distances(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
+    """L1 between the maps [B, …] that real and fake clips leave in each judge, but for its logits: [B].
+
+    Mean over layers and judges (Larsen et al. 2015, https://arxiv.org/abs/1512.09300).
     """
     judges = [
-        torch.stack([(a.detach() - b).abs().mean() for a, b in zip(ours[:-1], theirs[:-1], strict=True)])
+        torch.stack(
+            [(a.detach() - b).abs().flatten(1).mean(1) for a, b in zip(ours[:-1], theirs[:-1], strict=True)]
+        )
         for ours, theirs in zip(real, fake, strict=True)
     ]
-    return torch.stack([distances.mean() for distances in judges]).mean()
+    return torch.stack([distances.mean(0) for distances in judges]).mean(0)

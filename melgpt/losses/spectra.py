@@ -74,8 +74,8 @@ class MelLoss(nn.Module):
         self.register_buffer("window", torch.hann_window(scale.n_fft), persistent=False)
 
     def forward(self, made: Tensor, real: Tensor) -> Tensor:
-        """Samples [B, T] and [B, T] → the mean distance."""
-        return (self.mel(made) - self.mel(real)).abs().mean()
+        """Samples [B, T] and [B, T] → distance [B]."""
+        return (self.mel(made) - self.mel(real)).abs().mean((1, 2))
 
     def mel(self, samples: Tensor) -> Tensor:
         """Samples [B, T] → values [B, F, N] in [0, 1]; only frames that lie wholly within the samples."""

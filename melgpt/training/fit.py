@@ -74,7 +74,7 @@ class Run:
         store = Store.open(self.folder / "data")
         # What is missing for a later stage is said before the codec is trained: features, sounds.
         self._features(store)
-        if self._learns_vocoder():
+        if self.learns_vocoder:
             Sounds.open(store, self.folder / "training" / SOUNDS)
         self.train_codec(store)
         self.make_vocoder(store)
@@ -140,7 +140,7 @@ class Run:
 
     def make_vocoder(self, store: Store) -> None:
         """Stage `vocoder`: vocoder.safetensors, trained, from nothing, or from a file of trained weights."""
-        if self._learns_vocoder():
+        if self.learns_vocoder:
             self.train_vocoder(store)
             return
         target, vocoder = self.folder / "vocoder.safetensors", self._vocoder()
@@ -159,18 +159,20 @@ class Run:
             say(f"vocoder: {self.folder} has no codec yet, so it learns from the mels of real sounds alone")
         stage = Stage("vocoder", self.folder / "training" / "vocoder", made_from)
         with self._timed("train vocoder", go_on=stage.resumes):
-            vocoder, figures = train_vocoder(self.recipe, store, stage, codec)
+            vocoder, figures = train_vocoder(self.recipe, store, stage, codec, self.limit)
         self._measure("vocoder", figures)
         parents = {"data": store.fingerprint, **({} if mark is None else {"codec": mark})}
         self._finish("vocoder", vocoder, made_from, parents)
 
-    def _learns_vocoder(self) -> bool:
+    @property
+    def learns_vocoder(self) -> bool:
+        """Whether the vocoder is trained here: it has weights to learn, and no file of them is given."""
         kind = registry.resolve("vocoder", self.recipe.vocoder.kind)
         return kind.trainable and not self.recipe.vocoder_file
 
     def _check_vocoder(self) -> None:
         """Say what is wrong with the vocoder before the first stage."""
-        if not self._learns_vocoder():
+        if not self.learns_vocoder:
             self._vocoder()
 
     def _vocoder(self) -> Any:

@@ -10,6 +10,7 @@ from melgpt.data.sounds import Sounds
 from melgpt.data.store import Store
 from melgpt.evaluation.vocoder_measures import vocoder_measures
 from melgpt.training.data import EpochData
+from melgpt.training.memory import Limit
 from melgpt.training.recipe import Recipe
 from melgpt.training.sound_crops import SoundCrops, WholeSounds
 from melgpt.training.stage import LAST, Stage, epochs
@@ -30,13 +31,16 @@ def made_from(recipe: Recipe, store: Store, codec: str | None) -> dict[str, Any]
 
 
 def train_vocoder(
-    recipe: Recipe, store: Store, stage: Stage, codec: Codec | None
+    recipe: Recipe, store: Store, stage: Stage, codec: Codec | None, limit: Limit | None
 ) -> tuple[Any, dict[str, float]]:
-    """The trained vocoder and its figures. Raises UserError where the sounds are gone."""
+    """The trained vocoder and its figures. Raises UserError where the sounds are gone, or memory is short."""
     settings = recipe.train.vocoder
     sounds = Sounds.open(store, stage.folder.parent / SOUNDS)
     torch.manual_seed(settings.seed)
     task = VocoderTask(registry.build("vocoder", recipe.vocoder), settings, codec)
+    if limit is not None:
+        size = settings.crop_frames * store.scale.hop + store.scale.n_fft
+        limit.keep("vocoder", task, lambda clips: torch.zeros(clips, size), settings.batch, recipe.runtime)
     _, length = epochs(settings)
     data = EpochData(
         lambda epoch: SoundCrops(store, sounds, settings, epoch, length * settings.batch),

@@ -3,6 +3,8 @@
 Both networks are trained by manual optimisation from one generator forward a step, as the codec is.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning
@@ -10,12 +12,26 @@ import torch
 from torch import Tensor
 
 from melgpt.codec.codec import Codec
-from melgpt.losses.adversarial import discriminator_loss, feature_distance, generator_loss
+from melgpt.losses.adversarial import discriminator_losses, feature_distances, generator_losses
 from melgpt.losses.spectra import MelLoss, spectral_distances
 from melgpt.training.errors import check_finite
+from melgpt.training.portions import Portions, Probe
 from melgpt.training.schedule import learning_rate, optimiser, set_learning_rate
 from melgpt.training.settings import VocoderTraining
 from melgpt.vocoders.discriminators import SoundDiscriminator
+
+
+@contextmanager
+def _fixed(network: torch.nn.Module) -> Iterator[None]:
+    """Until the end of the block no gradients for its weights, which would be thrown away.
+
+    The backward pass belongs into the block: portions go through the network once more in it.
+    """
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
 
 
 class VocoderTask(lightning.LightningModule):
@@ -25,12 +41,12 @@ class VocoderTask(lightning.LightningModule):
         """codec: what the last `codec_steps` are heard through, which stays as it is."""
         super().__init__()
         self.automatic_optimization = False
-        self.vocoder, self.settings = vocoder, config
+        self.vocoder, self.settings, self.portions = vocoder, config, Portions()
         self.discriminator = SoundDiscriminator(config.discriminator)
         self.mel_loss = MelLoss(vocoder.scale)
         # In a tuple, which hides it from Lightning: neither averaged, saved nor put in training mode.
         self._codecs = () if codec is None else (codec.eval().requires_grad_(False),)
-        self._seen: list[tuple[float, float, float]] = []
+        self._seen: list[Tensor] = []
 
     @property
     def part(self) -> Any:
@@ -46,30 +62,52 @@ class VocoderTask(lightning.LightningModule):
 
     def training_step(self, samples: Tensor, index: int) -> None:
         """samples [B, hop * N + n_fft], half a window longer at both ends than what is made of them."""
-        step, half = self.batches_done(), self.vocoder.scale.n_fft // 2
-        real = samples[:, half:-half]
-        made = self.vocoder(self._mels(samples, step))
-        spectral, band, mel = self._distances(made, real)
+        step = self.batches_done()
+        adversarial = step >= self.settings.adversarial_start
+        real = self._inner(samples)
+        with _fixed(self.discriminator):
+            made = self.portions(self.vocoder, self._mels(samples, step))
+            loss, shown = self._loss(made, real, adversarial)
+            check_finite(loss, "vocoder", step)
+            self._step(0, self.vocoder, loss)
+        if adversarial:
+            verdict = self.portions(self._verdict, real, made.detach()).mean()
+            check_finite(verdict, "vocoder discriminators", step)
+            self._step(1, self.discriminator, verdict)
+            shown["discriminator_loss"] = verdict
+        self.log_dict({f"train/{name}": value.detach() for name, value in {**shown, "loss": loss}.items()})
+        self.log("learning_rate", learning_rate(step, self.settings))
+
+    def probes(self, batch: Tensor) -> list[Probe]:
+        """Both halves of a step on a batch, with everything that may take part."""
+        real = self._inner(batch)
+        adversarial = self.settings.adversarial_start < self.settings.steps
+
+        def generator() -> object:
+            with _fixed(self.discriminator):
+                made = self.portions(self.vocoder, self._mels(batch, self.settings.steps))
+                return self._loss(made, real, adversarial)
+
+        def judges() -> object:
+            return self.portions(self._verdict, real, real).mean()
+
+        return [generator, *[judges] * adversarial]
+
+    def _inner(self, samples: Tensor) -> Tensor:
+        half = self.vocoder.scale.n_fft // 2
+        return samples[:, half:-half]
+
+    def _loss(self, made: Tensor, real: Tensor, adversarial: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the vocoder is to make small, and its terms."""
         weights = self.settings
+        spectral, band, mel = self.portions(self._distances, made, real).mean(0)
         loss = weights.spectral_weight * spectral + weights.band_weight * band + weights.mel_weight * mel
         shown = {"spectral": spectral, "band": band, "mel_l1": mel}
-        adversarial = step >= weights.adversarial_start
         if adversarial:
-            self.discriminator.requires_grad_(False)
-            fakes = self.discriminator(made)
-            with torch.no_grad():
-                reals = self.discriminator(real)
-            self.discriminator.requires_grad_(True)
-            verdict = torch.stack([generator_loss(maps[-1]) for maps in fakes]).mean()
-            features = feature_distance(reals, fakes)
-            loss = loss + weights.adversarial_weight * verdict + weights.feature_weight * features
-            shown.update(generator_loss=verdict, feature_distance=features)
-        check_finite(loss, "vocoder", step)
-        self._step(0, self.vocoder, loss)
-        if adversarial:
-            shown["discriminator_loss"] = self._judge(real, made.detach(), step)
-        self.log_dict({f"train/{name}": value.detach() for name, value in {**shown, "loss": loss}.items()})
-        self.log("learning_rate", learning_rate(step, weights))
+            generator, features = self.portions(self._likeness, made, real).mean(0)
+            loss = loss + weights.adversarial_weight * generator + weights.feature_weight * features
+            shown.update(generator_loss=generator, feature_distance=features)
+        return loss, shown
 
     @torch.no_grad()
     def _mels(self, samples: Tensor, step: int) -> Tensor:
@@ -81,18 +119,24 @@ class VocoderTask(lightning.LightningModule):
             mel[:half] = heard[..., : mel.shape[-1]].clamp(0, 1)
         return mel
 
-    def _distances(self, made: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _distances(self, made: Tensor, real: Tensor) -> Tensor:
+        """Of each clip: distance of the spectra, the same within the mel's band, L1 of the mels; [B, 3]."""
         scale = self.vocoder.scale
-        bands = (None, (scale.f_min, scale.f_max))
-        spectral, band = spectral_distances(made, real, scale.rate, bands).mean(1)
-        return spectral, band, self.mel_loss(made, real)
+        spectral, band = spectral_distances(made, real, scale.rate, (None, (scale.f_min, scale.f_max)))
+        return torch.stack([spectral, band, self.mel_loss(made, real)], dim=1)
 
-    def _judge(self, real: Tensor, made: Tensor, step: int) -> Tensor:
+    def _likeness(self, made: Tensor, real: Tensor) -> Tensor:
+        """Of each clip: how little the discriminators believe it, what sets it apart for them; [B, 2]."""
+        fakes = self.discriminator(made)
+        with torch.no_grad():
+            reals = self.discriminator(real)
+        verdicts = torch.stack([generator_losses(maps[-1]) for maps in fakes]).mean(0)
+        return torch.stack([verdicts, feature_distances(reals, fakes)], dim=1)
+
+    def _verdict(self, real: Tensor, made: Tensor) -> Tensor:
+        """The discriminators' loss of each clip [B]."""
         both = zip(self.discriminator(real), self.discriminator(made), strict=True)
-        loss = torch.stack([discriminator_loss(ours[-1], theirs[-1]) for ours, theirs in both]).mean()
-        check_finite(loss, "vocoder discriminators", step)
-        self._step(1, self.discriminator, loss)
-        return loss
+        return torch.stack([discriminator_losses(a[-1], b[-1]) for a, b in both]).mean(0)
 
     def _step(self, number: int, network: torch.nn.Module, loss: Tensor) -> None:
         optimizer: Any = self.optimizers()[number]  # type: ignore[index]
@@ -108,10 +152,9 @@ class VocoderTask(lightning.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """Whole clips, one at a time: mel [1, F, N] and samples [1, hop * N]."""
         mel, real = batch
-        spectral, band, error = self._distances(self.vocoder(mel), real)
-        self._seen.append((float(spectral), float(band), float(error)))
+        self._seen.append(self._distances(self.vocoder(mel), real)[0].cpu())
 
     def on_validation_epoch_end(self) -> None:
-        whole, band, error = torch.tensor(self._seen).mean(0)
+        whole, band, error = torch.stack(self._seen).mean(0)
         self.log("val/distance", (whole + band) / 2)
         self.log_dict({"val/whole_band": whole, "val/in_band": band, "val/mel_l1": error})

@@ -20,7 +20,7 @@ def test_the_mel_of_the_loss_is_the_mel() -> None:
 def test_silence_has_finite_gradients() -> None:
     made = torch.zeros(1, 4096, requires_grad=True)
     real = 0.1 * torch.randn(1, 4096)
-    (spectral_distance(made, real, 22050).mean() + MelLoss(MelScale())(made, real)).backward()
+    (spectral_distance(made, real, 22050).mean() + MelLoss(MelScale())(made, real)).sum().backward()
     assert made.grad is not None
     assert made.grad.isfinite().all()
 

@@ -8,15 +8,17 @@ import pytest
 import torch
 
 from conftest import MICRO
-from melgpt import checkpoint
+from melgpt import checkpoint, registry
 from melgpt.data.sounds import Sounds
 from melgpt.data.store import Store
-from melgpt.losses.adversarial import feature_distance
+from melgpt.errors import UserError
+from melgpt.losses.adversarial import feature_distances
 from melgpt.training import fit_vocoder
 from melgpt.training.fit import Run
+from melgpt.training.portions import Portions
 from melgpt.training.recipe import Recipe
 from melgpt.training.sound_crops import SoundCrops
-from melgpt.training.vocoder_task import VocoderTask
+from melgpt.training.vocoder_task import VocoderTask, _fixed
 
 ISTFT = ["vocoder.kind=istft", "vocoder.width=8", "vocoder.hidden=8", "vocoder.layers=1", "vocoder.refine=1"]
 MELGAN = ["vocoder.kind=melgan", "vocoder.ngf=1", "vocoder.residual_blocks=1"]
@@ -127,7 +129,35 @@ def test_crops_depend_on_seed_epoch_and_place_alone(store: Store, tmp_path: Path
 
 def test_only_other_layers_than_the_logits_are_matched() -> None:
     real = [[torch.zeros(2, 3), torch.zeros(2)]]
-    assert float(feature_distance(real, [[torch.ones(2, 3), torch.full((2,), 9.0)]])) == 1
+    assert feature_distances(real, [[torch.ones(2, 3), torch.full((2,), 9.0)]]).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("kind", [ISTFT, MELGAN])
+def test_a_step_in_portions_is_that_of_the_whole_batch(kind: list[str]) -> None:
+    options = recipe(*kind)
+    samples, gradients = 0.1 * torch.randn(3, 16 * 256 + 1024), []
+    for most in (None, 2):
+        torch.manual_seed(0)
+        task = VocoderTask(registry.build("vocoder", options.vocoder), options.train.vocoder)
+        task.portions = Portions(most)
+        real = samples[:, 512:-512]
+        with _fixed(task.discriminator):
+            made = task.portions(task.vocoder, task._mels(samples, 0))
+            task._loss(made, real, True)[0].backward()
+        assert all(weight.grad is None for weight in task.discriminator.parameters())
+        task.portions(task._verdict, real, made.detach()).mean().backward()
+        gradients.append([weight.grad for weight in task.parameters()])
+    assert len(gradients[0]) > 20
+    for one, other in zip(*gradients, strict=True):
+        # Refining makes the rounding of products of other sizes a little larger.
+        assert float((one - other).norm()) <= 1e-2 * float(one.norm()) + 1e-6
+
+
+def test_it_keeps_to_a_memory(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Run(tmp_path / "run", recipe(*ISTFT), memory=8 << 30).make_vocoder(store)
+    assert "vocoder: all 2 clips of a step at once take about" in capsys.readouterr().err
+    with pytest.raises(UserError, match="too little"):
+        Run(tmp_path / "other", recipe(*ISTFT), memory=50 << 20).make_vocoder(store)
 
 
 def test_what_decides_the_result_is_part_of_the_stamp(store: Store) -> None:

@@ -96,3 +96,15 @@ def test_bf16_is_close_to_float32() -> None:
     assert rounded.head.out.weight.dtype == torch.float32
     whole, part = exact(mel(30)), rounded(mel(30))
     assert float((whole - part).std() / whole.std()) < 0.1
+
+
+@torch.inference_mode()
+def test_for_export_the_graph_has_no_complex_numbers() -> None:
+    part, values = vocoder(refine=1), mel(33)
+    expected = part(values)
+    part.head.istft.for_export()
+    frames = torch.export.Dim("frames", min=4, max=4000)
+    program = torch.export.export(part, (mel(20),), dynamic_shapes={"mel": {2: frames}})
+    made = program.module()(values)
+    assert not [node for node in program.graph.nodes if "fft" in str(node.target) or "complex" in str(node)]
+    torch.testing.assert_close(made, expected, atol=1e-3, rtol=0)
