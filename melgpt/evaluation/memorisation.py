@@ -26,8 +26,8 @@ LEAST_RUN = 16
 RULE = (
     "flagged where the mel distance to the nearest training clip, over all shifts in time, is a smaller "
     "share of that to the fifth nearest than for 99 of 100 held-out clips (through codec and vocoder), or "
-    "where a run of tokens shared with a training clip is longer than for 99 of 100 of them and has at least "
-    f"{LEAST_RUN} tokens"
+    "where a run of tokens shared with a training clip is longer than for 99 of 100 of them and has at "
+    f"least {LEAST_RUN} tokens"
 )
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
 

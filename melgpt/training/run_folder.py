@@ -13,7 +13,7 @@ def check_folder(folder: Path) -> None:
     """Raises UserError for a folder that holds something else than a run: its files would be written over."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder} is a file; give a folder")
-    ours = ("data/data.json", "data.partial", "training", FIGURES, "codec.safetensors")
+    ours = ("data/data.json", "data.partial", "training", "listeners", FIGURES, "codec.safetensors")
     if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in ours):
         raise UserError(f"--out {folder} is not empty and not a model folder: give a new folder")
 

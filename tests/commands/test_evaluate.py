@@ -108,6 +108,8 @@ def test_listeners_are_trained_once_and_the_same_seed_gives_the_same_report(
 def test_listeners_of_train_classifier_serve(report: Path, trained: Path, tmp_path: Path) -> None:
     done = melgpt("train", "classifier", trained / "data", "--out", tmp_path / "run", "--recipe", MICRO)
     assert done.returncode == 0, done.stderr
+    again = ["train", "classifier", trained / "data", "--out", tmp_path / "run", "--recipe", MICRO]
+    assert cli.main([*map(str, again)]) == 0, "a folder with nothing but listeners is gone on with"
     for file in (report / "listeners").glob("*.safetensors"):
         same = checkpoint.describe(tmp_path / "run" / "listeners" / file.name)
         assert same.fingerprint == checkpoint.describe(file).fingerprint
