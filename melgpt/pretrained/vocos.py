@@ -37,7 +37,7 @@ def config_of_original(state: dict[str, Tensor], scale: MelScale | None = None) 
         raise UserError(f"the filters in the file are not those of {mel!r}: give --mel")
     layers = sum(key.endswith(".dwconv.weight") for key in state)
     hidden = state["backbone.convnext.0.pwconv1.weight"].shape[0]
-    return ISTFTConfig(mel=mel, width=width, hidden=hidden, layers=layers, skip=False, refine=0)
+    return ISTFTConfig(mel=mel, width=width, hidden=hidden, layers=layers, skip=False, fit=0, refine=0)
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:

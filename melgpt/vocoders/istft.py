@@ -38,9 +38,9 @@ class ISTFTConfig(KindConfig):
     """Frame n lies around sample n * hop, or half a hop later (Vocos' `same`)."""
     skip: bool = True
     """Magnitudes start from what the mel says of them, which takes long to learn. False: as Vocos."""
-    fit: int = Field(3, ge=0)
+    fit: int = Field(10, ge=0)
     """With the skip: steps that bring the magnitudes to the mel as given; it learns through them."""
-    refine: int = Field(4, ge=0)
+    refine: int = Field(8, ge=0)
     """Steps of Griffin and Lim (1984) that mend the network's phases; it learns through them."""
 
 
