@@ -70,7 +70,8 @@ class MelLoss(nn.Module):
     def __init__(self, scale: MelScale) -> None:
         super().__init__()
         self.scale = scale
-        self.register_buffer("bank", mel_filterbank(scale), persistent=False)
+        # A copy: the kept one may have been made where no gradients are.
+        self.register_buffer("bank", mel_filterbank(scale).clone(), persistent=False)
         self.register_buffer("window", torch.hann_window(scale.n_fft), persistent=False)
 
     def forward(self, made: Tensor, real: Tensor) -> Tensor:

@@ -142,7 +142,8 @@ class Head(nn.Module):
             weights, areas = _interpolation(config.mel)
             self.register_buffer("spread", weights, persistent=False)
             self.register_buffer("areas", areas, persistent=False)
-            bank = mel_filterbank(config.mel)
+            # A copy: the kept one may have been made where no gradients are.
+            bank = mel_filterbank(config.mel).clone()
             outside = (bank.sum(0) == 0).float()
             self.register_buffer("bank", bank, persistent=False)
             self.register_buffer("outside", outside, persistent=False)
