@@ -92,7 +92,7 @@ def _trained(folder: Path, store: Store, portion: int | None, monkeypatch: pytes
     exact += ["codec.quantizer.kind=fsq", "codec.quantizer.levels=[4,4]"]
     run = Run(folder, Recipe.read(str(MICRO), exact), memory=10**12)
     run.train_codec(store)
-    run.make_vocoder(Store.open(run.folder / "data"))
+    run.make_vocoder(store)
     run.train_prior(store)
     parts = ("codec", "prior")
     return {p: torch.load(folder / f"training/{p}/last.ckpt", weights_only=True)["state_dict"] for p in parts}
