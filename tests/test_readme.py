@@ -33,11 +33,17 @@ def test_every_command_of_the_readme_runs(corpus: Path, trained: Path, tmp_path:
         **{f"{name}.wav": corpus / "dog" / f"dog_000{n}.wav" for n, name in enumerate(("some", "a", "b"), 1)},
     }
     outputs = {"dogs", "new", "back.wav", "codes.npz", "again.wav", "long", "between"}
+    outputs |= {"report", "report_a", "report_b", "side_by_side"}
     for command in USED:
         filled = [str(mine.get(word, tmp_path / word if word in outputs else word)) for word in command]
         # The micro model's longest sound is one second; a longer one takes a while.
-        shorter = {"4": "0.5", "60": "3"}
+        shorter = {"4": "0.5", "3600": "70"}
         filled = [shorter[w] if filled[i - 1] == "--seconds" else w for i, w in enumerate(filled)]
+        if command[0] == "evaluate":
+            filled += ["-n", "2"]
+        if command[0] == "compare":
+            for report in ("report_a", "report_b"):
+                shutil.copytree(tmp_path / "report", tmp_path / report)
         done = melgpt(*filled)
         assert done.returncode == 0, (command, done.stderr)
     assert {path.name for path in tmp_path.iterdir()} == outputs | {"run"}

@@ -53,7 +53,7 @@ def test_an_unknown_label_names_the_nearest(trained: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--seconds", "inf", "seconds must be a number above 0"),
+        ("--seconds", "inf", "seconds must lie"),
         ("--seconds", "nan", "seconds must lie"),
         ("--seconds", -1, "seconds must lie"),
         ("-n", 0, "-n must be at least 1"),
