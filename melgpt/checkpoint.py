@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from melgpt import registry
 from melgpt.config import in_one_line
@@ -134,30 +133,10 @@ def _build(path: Path, description: Description) -> Any:
     if family not in registry.KINDS:
         raise UserError(f"{path} holds a {family}, which this version does not know")
     try:
-        with _NoDrawing():
-            return registry.build(family, registry.configure(family, description.config))
+        return registry.build(family, registry.configure(family, description.config))
     except (ValidationError, UserError) as error:
         wrong = in_one_line(error) if isinstance(error, ValidationError) else str(error)
         raise UserError(f"{path} holds a {family} that this version cannot build: {wrong}") from None
-
-
-class _NoDrawing(TorchFunctionMode):
-    """Inside, tensors stay as they are instead of being filled with random numbers.
-
-    For parts whose weights are read from a file at once: drawing them takes longer than reading.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = kwargs or {}
-        if func in _DRAWING:
-            return args[0] if args else given["tensor"]
-        return func(*args, **given)
-
-
-_DRAWING = {
-    *(torch.Tensor.normal_, torch.Tensor.uniform_),
-    *(nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, nn.init.trunc_normal_),
-}
 
 
 def _plain_config(part: nn.Module) -> dict[str, Any]:
