@@ -28,7 +28,8 @@ def _draw(points: list[dict[str, Any]], lines: dict[str, dict[str, Any]], axis: 
     figure = Figure(figsize=(10, 4.2), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     whole, each = figure.subplots(1, 2)
-    for curve, colour in zip(dict.fromkeys(point["curve"] for point in points), COLOURS, strict=False):
+    for number, curve in enumerate(dict.fromkeys(point["curve"] for point in points)):
+        colour = COLOURS[number % len(COLOURS)]
         x = np.array([point["x"] for point in points if point["curve"] == curve])
         seconds = np.array([point["seconds"] for point in points if point["curve"] == curve])
         line = lines[curve]

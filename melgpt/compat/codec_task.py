@@ -23,6 +23,7 @@ from melgpt.losses.reconstruction import mel_l1
 from melgpt.quantizers.usage import counts
 from melgpt.training.errors import check_finite
 from melgpt.training.layout import lay_out
+from melgpt.training.stage_task import fixed
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,16 @@ class SeedCodecTask(lightning.LightningModule):
         factor = float(self.batches_done() >= self.losses.disc_start)
         quantized = self.codec.encode(x)
         restored = self.codec.decode(quantized.z)
-        self.discriminator.requires_grad_(False)
-        loss = codec_loss(
-            x,
-            restored,
-            quantized.loss,
-            last_layer=self.codec.decoder.conv_out.weight,
-            weights=self.losses.weights,
-            fake_logits=self.discriminator(restored),
-            adversarial_factor=factor,
-        )
-        self.discriminator.requires_grad_(True)
+        with fixed(self.discriminator):
+            loss = codec_loss(
+                x,
+                restored,
+                quantized.loss,
+                last_layer=self.codec.decoder.conv_out.weight,
+                weights=self.losses.weights,
+                fake_logits=self.discriminator(restored),
+                adversarial_factor=factor,
+            )
         check_finite(loss.total, "codec", self.batches_done())
         self._step(0, loss.total)
         disc_loss, disc_scalars = self._discriminator_loss(x, restored.detach(), factor)

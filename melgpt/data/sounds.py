@@ -6,8 +6,7 @@ offsets.npy  first sample of each row, and the end; rows of other splits are emp
 """
 
 import json
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -47,7 +46,13 @@ class Sounds:
         file = folder / STAMP
         if not file.is_file() or file.read_text(encoding="utf-8") != stamp:
             file.unlink(missing_ok=True)
-            _fill(store, folder, splits)
+            try:
+                _fill(store, folder, splits)
+            except UserError as error:
+                raise UserError(
+                    f"a vocoder learns from sounds: {error}, or take vocoder_file=PATH of trained weights or "
+                    "vocoder.kind=griffin_lim, which needs none"
+                ) from None
             with atomic(file) as temporary:
                 temporary.write_text(stamp, encoding="utf-8")
         return cls(folder)
@@ -71,8 +76,6 @@ class Sounds:
 
 
 def _fill(store: Store, folder: Path, splits: Sequence[str]) -> None:
-    manifest = read_manifest(store.folder)
-    root, config = Path(manifest["source"]), manifest["config"]
     wanted = {int(row) for split in splits for row in store.rows(split)}
     offsets = np.zeros(len(store) + 1, np.int64)
     with (
@@ -80,42 +83,50 @@ def _fill(store: Store, folder: Path, splits: Sequence[str]) -> None:
         open(temporary, "wb") as file,
         progress("sounds", len(wanted)) as bar,
     ):
-        for row in range(len(store)):
-            if row in wanted:
-                samples = _read(store, row, root, config)
-                file.write((samples * FULL).round().clip(-FULL, FULL).astype("<i2").tobytes())
-                offsets[row + 1] = len(samples)
-                bar.advance()
-    _resampled.cache_clear()
+        for row, samples in recordings(store, sorted(wanted)):
+            file.write((samples * FULL).round().clip(-FULL, FULL).astype("<i2").tobytes())
+            offsets[row + 1] = len(samples)
+            bar.advance()
     with atomic(folder / OFFSETS) as temporary, open(temporary, "wb") as file:
         np.save(file, offsets.cumsum())
 
 
-def _read(store: Store, row: int, root: Path, config: dict[str, object]) -> NDArray[np.float32]:
-    """Samples [T] of a clip. Raises UserError where they do not give its mel."""
-    clip, rate = store.clip(row), store.scale.rate
+def recordings(store: Store, rows: Iterable[int]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Rows of a store with their samples [T] in [-1, 1], from the files that it was prepared from.
+
+    Raises UserError where a file is gone, holds no sound or does not give the mel that is known of it.
+    """
+    manifest = read_manifest(store.folder)
+    as_originals = manifest["config"]["originals_length"] is True
+    known: tuple[Path, Audio] | None = None
+    for row in rows:
+        path = Path(manifest["source"]) / store.clip(row).path
+        # The clips of one file lie one after the other.
+        if known is None or known[0] != path:
+            known = path, _read(path, store)
+        yield (
+            row,
+            _cut(known[1], store, row, path, as_originals=as_originals),
+        )
+
+
+def _read(path: Path, store: Store) -> Audio:
     try:
-        whole = _resampled(root / clip.path, rate)
+        return resample(read(path), store.scale.rate)
     except (AudioError, OSError) as error:
         raise UserError(
-            f"a vocoder learns from the sounds that {store.folder} was prepared from, which cannot be "
-            f"read: {error}; put them back, or take vocoder_file=PATH of trained weights or "
-            "vocoder.kind=griffin_lim, which needs none"
+            f"a sound that {store.folder} was prepared from cannot be read: {error}; put it back"
         ) from None
-    if config["originals_length"] is True:
+
+
+def _cut(whole: Audio, store: Store, row: int, path: Path, *, as_originals: bool) -> NDArray[np.float32]:
+    clip, rate = store.clip(row), store.scale.rate
+    if as_originals:
         whole = originals_length(whole, clip.seconds)
     first, length = round(clip.start * rate), round(clip.seconds * rate)
     samples = whole.samples[:, first : first + length].clamp(-1, 1)
     samples = F.pad(samples, (0, length - samples.shape[-1]))
     mel, known = analyse(Audio(samples, rate), store.scale).values[0].T.numpy(), store.mel(row)
     if len(mel) != len(known) or float(np.abs(mel - known).mean()) > TOLERANCE:
-        raise UserError(
-            f"{root / clip.path} is not the sound that {store.folder} was prepared from: prepare it again"
-        )
+        raise UserError(f"{path} is not the sound that {store.folder} was prepared from: prepare it again")
     return samples[0].numpy()
-
-
-@lru_cache(maxsize=1)
-def _resampled(path: Path, rate: int) -> Audio:
-    """Kept for the next clip of the same file: they lie one after the other."""
-    return resample(read(path), rate)

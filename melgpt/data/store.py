@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from melgpt.data.audit import AUDIT
 from melgpt.data.split import SPLITS
@@ -145,6 +147,10 @@ class Store:
         first = int(record["offset"])
         return self._shard(int(record["shard"]))[first : first + int(record["frames"])]
 
+    def values(self, row: int) -> Tensor:
+        """The mel of a clip as networks take it: a copy, [F, N] float32 in [0, 1]."""
+        return torch.from_numpy(self.mel(row).astype(np.float32).T.copy())
+
     def clip(self, row: int) -> Clip:
         """Where a clip comes from."""
         with open(self.folder / CLIPS, "rb") as file:
@@ -169,6 +175,11 @@ class Store:
         if len(self._shards) > OPEN_SHARDS:
             self._shards.popitem(last=False)
         return self._shards[number]
+
+
+def spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many of the rows, evenly over the set and so over its classes, one after the other."""
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
 
 
 def _ends_with_a_line(path: Path) -> bool:

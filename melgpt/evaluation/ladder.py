@@ -1,7 +1,6 @@
 """The quality ladder: what each step between a real sound and a new one loses, against the sound itself."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from melgpt import registry
-from melgpt.audio.io import read
-from melgpt.data.store import Store, read_manifest
+from melgpt.data.sounds import recordings
+from melgpt.data.store import Store, spread
 from melgpt.errors import UserError
 from melgpt.evaluation import intervals
 from melgpt.evaluation.intervals import Interval
@@ -37,7 +36,7 @@ class Step:
 
 def climb(rendering: Rendering, rows: Rows, *, resamples: int, seed: int) -> list[Step]:
     """The steps from the real clips through mel, codec and vocoder; distances where the sounds are there."""
-    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int))]
+    rows = spread(rows, MOST)
     mels = rendering.stored(rows)
     lengths = rendering.store.frames[rows].clip(max=rendering.frames)
     real = original_sounds(rendering.store, rows, rendering.frames)
@@ -84,20 +83,13 @@ def sound_distances(
 
 def original_sounds(store: Store, rows: Rows, frames: int) -> Tensor | None:
     """The recordings of clips, followed by silence or cut to `frames`: [B, T]; None where they are gone."""
-    source = Path(str(read_manifest(store.folder).get("source", "")))
     length = frames * store.scale.hop
-    sounds = []
-    for row in rows:
-        clip = store.clip(int(row))
-        try:
-            audio = read(source / clip.path, store.scale.rate)
-        except (UserError, OSError):
-            say(f"{source / clip.path} cannot be read: the mels alone are compared")
-            return None
-        first = round(clip.start * audio.rate)
-        samples = audio.samples[0, first : first + round(clip.seconds * audio.rate)][:length]
-        sounds.append(F.pad(samples, (0, length - len(samples))))
-    return torch.stack(sounds)
+    try:
+        sounds = [torch.from_numpy(samples[:length]) for _, samples in recordings(store, map(int, rows))]
+    except UserError as error:
+        say(f"the mels alone are compared: {error}")
+        return None
+    return torch.stack([F.pad(samples, (0, length - len(samples))) for samples in sounds])
 
 
 def _mel_l1(made: Tensor, real: Tensor, lengths: NDArray[Any]) -> NDArray[Any]:

@@ -1,7 +1,6 @@
 """Figures of a trained model, each beside the plain baseline that it must beat."""
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore
 from melgpt.data.features import Videos
-from melgpt.data.store import Store
+from melgpt.data.store import Store, spread
 from melgpt.gpt.prior import Prior
 from melgpt.losses.reconstruction import mel_l1
 from melgpt.quantizers.usage import counts, perplexity
@@ -30,8 +29,8 @@ def codec_measures(codec: Codec, store: Store, split: str = "valid") -> dict[str
     error = baseline = 0.0
     frames = 0
     count = torch.zeros(codec.codebook_size)
-    for row in _spread(store.rows(split)):
-        mel = torch.from_numpy(store.mel(int(row)).astype(np.float32).T.copy())
+    for row in spread(store.rows(split), MOST_CLIPS):
+        mel = store.values(int(row))
         codes = codec.tokenize(mel[None].to(device))
         restored = codec.detokenize(codes)[0, :, : mel.shape[1]].cpu()
         error += float(mel_l1(restored, mel)) * mel.shape[1]
@@ -67,7 +66,7 @@ def prior_measures(
     table_bits: dict[float, float] = dict.fromkeys((1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 1e9), 0.0)
     by_row = by_class.sum(0)
     row_share = (by_row + 0.5) / (by_row + 0.5).sum(-1, keepdims=True)
-    for number in _spread(np.arange(len(valid))):
+    for number in spread(np.arange(len(valid)), MOST_CLIPS):
         sequence, label = valid.sequence(int(number), prior.end)
         labels = len(prior.config.labels)
         video = _video(valid, videos, int(number))
@@ -123,12 +122,8 @@ def _bits(prior: Prior, sequence: torch.Tensor, label: int, video: torch.Tensor 
 def _mean_mel(store: Store) -> NDArray[np.float32]:
     """Mean of each band over the training frames, [F]."""
     total, frames = np.zeros(store.scale.n_mels), 0
-    for row in _spread(store.rows("train")):
+    for row in spread(store.rows("train"), MOST_CLIPS):
         mel = store.mel(int(row))
         total += mel.sum(0, dtype=np.float64)
         frames += len(mel)
     return (total / max(frames, 1)).astype(np.float32)
-
-
-def _spread(rows: NDArray[Any]) -> NDArray[Any]:
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(MOST_CLIPS, len(rows))).astype(int))]

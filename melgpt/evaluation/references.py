@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from melgpt.audio.mel import analyse
-from melgpt.data.store import Store
+from melgpt.data.store import Store, spread
 from melgpt.errors import UserError
 from melgpt.evaluation.hearing import fit_frames
 from melgpt.pipeline import SoundModel
@@ -74,8 +74,7 @@ def choose_sides(store: Store, split: str, most: int, seed: int) -> Sides:
     labels = np.concatenate([np.full(len(each), label) for label, each in enumerate(real)])
     if len(labels) < 2:
         raise UserError(f"{len(labels)} clips of {store.folder} can be compared; at least 2 are needed")
-    spread = held[np.unique(np.linspace(0, len(held) - 1, min(MOST_HELD, len(held))).astype(int))]
-    return Sides(split, np.concatenate(real), np.concatenate(drawn), labels, spread)
+    return Sides(split, np.concatenate(real), np.concatenate(drawn), labels, spread(held, MOST_HELD))
 
 
 class Rendering:
@@ -86,8 +85,7 @@ class Rendering:
 
     def stored(self, rows: Rows) -> Tensor:
         """The mels of clips as they were prepared."""
-        mels = [torch.from_numpy(self.store.mel(int(row)).astype(np.float32).T.copy()) for row in rows]
-        return torch.stack([fit_frames(mel, self.frames) for mel in mels])
+        return torch.stack([fit_frames(self.store.values(int(row)), self.frames) for row in rows])
 
     def blocks(self, rows: Rows) -> Iterator[Tensor]:
         """`stored`, so many clips at a time."""
@@ -117,8 +115,8 @@ class Rendering:
         grids = []
         with torch.inference_mode(), progress(title, len(rows)) as bar:
             for row in rows:
-                mel = torch.from_numpy(self.store.mel(int(row)).astype(np.float32).T.copy())
-                grids.append(self.model.codec.tokenize(mel[None].to(self.model.device))[0].cpu())
+                mel = self.store.values(int(row))[None].to(self.model.device)
+                grids.append(self.model.codec.tokenize(mel)[0].cpu())
                 bar.advance()
         return grids
 

@@ -101,13 +101,11 @@ def class_measures(made: Judged, *, resamples: int, seed: int) -> dict[str, Inte
 
 def divergence(made: Judged, real: Judged, *, resamples: int, seed: int) -> dict[str, Interval]:
     """kl of pairs of one class: the i-th made clip of a class and its i-th real one."""
-    pairs = [
-        (one, other)
-        for label in np.unique(real.labels)
-        for one, other in zip(
-            np.flatnonzero(made.labels == label), np.flatnonzero(real.labels == label), strict=False
-        )
-    ]
+    pairs: list[tuple[int, int]] = []
+    for label in np.unique(real.labels):
+        sides = [np.flatnonzero(each.labels == label) for each in (made, real)]
+        count = min(map(len, sides))
+        pairs += zip(*(rows[:count] for rows in sides), strict=True)
     if not pairs:
         return {}
     rows = np.array(pairs)

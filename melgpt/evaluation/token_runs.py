@@ -45,7 +45,7 @@ def longest_runs(wanted: Sequence[NDArray[np.int64]], known: Sequence[NDArray[np
         better = shared > best[mine]
         best[mine[better]], partner[mine[better]] = shared[better], theirs[better]
     runs = []
-    for first, end in zip(starts[: len(wanted)], ends, strict=False):
+    for first, end in zip(starts[: len(wanted)], ends[: len(wanted)], strict=True):
         top = first + int(best[first : end + 1].argmax())
         sequence = int(np.searchsorted(ends, partner[top]))
         runs.append(Run(int(best[top]), sequence - len(wanted), int(partner[top] - starts[sequence])))

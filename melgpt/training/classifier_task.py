@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import lightning
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -11,10 +10,13 @@ from melgpt.gpt.model import weight_decay_groups
 from melgpt.training.errors import check_finite
 from melgpt.training.schedule import learning_rate, optimiser, set_learning_rate
 from melgpt.training.settings import ClassifierTraining
+from melgpt.training.stage_task import StageTask
 
 
-class ClassifierTask(lightning.LightningModule):
+class ClassifierTask(StageTask):
     """Lightning's view of a classifier."""
+
+    settings: ClassifierTraining
 
     def __init__(self, classifier: torch.nn.Module, config: ClassifierTraining) -> None:
         super().__init__()
@@ -34,7 +36,7 @@ class ClassifierTask(lightning.LightningModule):
         mel, label = batch
         logits = self.classifier(mel).float()
         loss = F.cross_entropy(logits, label, label_smoothing=self.settings.label_smoothing)
-        step = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        step = self.batches_done()
         set_learning_rate(self.trainer.optimizers[0], step, self.settings)
         check_finite(loss, "classifier", step)
         self.log_dict(

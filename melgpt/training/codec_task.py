@@ -9,7 +9,6 @@ the reconstruction that the generator was just judged on.
 from functools import partial
 from typing import Any
 
-import lightning
 import torch
 from torch import Tensor
 
@@ -23,18 +22,20 @@ from melgpt.quantizers.usage import counts, perplexity
 from melgpt.training.errors import check_finite
 from melgpt.training.layout import lay_out
 from melgpt.training.portions import Portions, Probe
-from melgpt.training.schedule import learning_rate, optimiser, set_learning_rate
+from melgpt.training.schedule import learning_rate, optimiser
 from melgpt.training.settings import CodecTraining
+from melgpt.training.stage_task import AdversarialTask, fixed
 from melgpt.types import Quantized
 
 
-class CodecTask(lightning.LightningModule):
+class CodecTask(AdversarialTask):
     """Lightning's view of codec and discriminator."""
+
+    settings: CodecTraining
 
     def __init__(self, codec: Codec, config: CodecTraining, perceptual: Perceptual | None = None) -> None:
         """perceptual: the network of the perceptual loss, which stays as it is."""
         super().__init__()
-        self.automatic_optimization = False
         self.codec, self.settings, self.portions = codec, config, Portions()
         self.discriminator = Discriminator(config.discriminator, codec.scale.n_mels)
         # In a tuple, which hides it from Lightning: neither averaged, saved nor put in training mode.
@@ -49,10 +50,6 @@ class CodecTask(lightning.LightningModule):
     def part(self) -> Codec:
         """What is saved when training is over."""
         return self.codec
-
-    def batches_done(self) -> int:
-        """Batches since the start, over all epochs."""
-        return self.trainer.fit_loop.epoch_loop.total_batch_idx
 
     def configure_optimizers(self) -> Any:
         generator = optimiser(self.codec.parameters(), self.settings)
@@ -103,19 +100,16 @@ class CodecTask(lightning.LightningModule):
         self, values: Tensor, reconstruction: Tensor, quantizer_loss: Tensor, adversarial: bool
     ) -> CodecLoss:
         distances = [self.portions(judge.to(self.device), reconstruction, values) for judge in self._judges]
-        # Its gradients would be thrown away.
-        self.discriminator.requires_grad_(False)
-        loss = codec_loss(
-            values,
-            reconstruction,
-            quantizer_loss,
-            last_layer=self.codec.decoder.conv_out.weight,
-            weights=self.settings.weights,
-            perceptual_distance=distances[0] if distances else None,
-            fake_logits=self.discriminator(reconstruction) if adversarial else None,
-        )
-        self.discriminator.requires_grad_(True)
-        return loss
+        with fixed(self.discriminator):
+            return codec_loss(
+                values,
+                reconstruction,
+                quantizer_loss,
+                last_layer=self.codec.decoder.conv_out.weight,
+                weights=self.settings.weights,
+                perceptual_distance=distances[0] if distances else None,
+                fake_logits=self.discriminator(reconstruction) if adversarial else None,
+            )
 
     def _log_loss(self, loss: CodecLoss) -> None:
         shown = {
@@ -145,14 +139,6 @@ class CodecTask(lightning.LightningModule):
         """The discriminator's loss, its logits of the real ones and of the fake ones."""
         real, fake = self.discriminator(values), self.discriminator(reconstruction)
         return discriminator_loss(real, fake, self.settings.adversarial_loss), real, fake
-
-    def _step(self, number: int, network: torch.nn.Module, loss: Tensor) -> None:
-        optimizer: Any = self.optimizers()[number]  # type: ignore[index]
-        set_learning_rate(optimizer, self.batches_done(), self.settings)
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        torch.nn.utils.clip_grad_norm_(network.parameters(), self.settings.clip_norm)
-        optimizer.step()
 
     @torch.no_grad()
     def on_train_epoch_end(self) -> None:

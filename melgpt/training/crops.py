@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from melgpt.data.code_store import change_gain
-from melgpt.data.store import Store
+from melgpt.data.store import Store, spread
 from melgpt.training.settings import CodecTraining
 
 
@@ -43,10 +43,8 @@ class WholeClips(Dataset[tuple[Tensor, int]]):
     """Whole validation clips: mel [1, F, N] padded with silence to a multiple of frames, and its true N."""
 
     def __init__(self, store: Store, multiple: int, most: int) -> None:
-        rows = store.rows("valid")
         self.store, self.multiple = store, multiple
-        # Spread over the set, and so over the classes, which lie one after the other.
-        self.rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int))]
+        self.rows = spread(store.rows("valid"), most)
 
     def __len__(self) -> int:
         return len(self.rows)

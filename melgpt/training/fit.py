@@ -1,33 +1,24 @@
 """All stages: prepare → train codec → vocoder → train prior. A finished, unchanged stage is skipped."""
 
-import hashlib
-import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from melgpt import checkpoint, registry
-from melgpt.audio.mel import frame_count
 from melgpt.codec.codec import Codec
-from melgpt.data.code_store import CodeStore, encode_split
 from melgpt.data.features import FeatureStore, Videos
 from melgpt.data.prepare import is_current, prepare
 from melgpt.data.sounds import Sounds
-from melgpt.data.store import Store
+from melgpt.data.store import Store, spread
 from melgpt.errors import UserError
 from melgpt.evaluation.card import write_card
 from melgpt.evaluation.measures import codec_measures, prior_measures, row_counts
 from melgpt.gpt.prior import Prior
 from melgpt.losses.perceptual import Perceptual
-from melgpt.paths import atomic
 from melgpt.progress import say
-from melgpt.runtime import choose_device, peak_memory_gib
 from melgpt.training.callbacks import HearReconstructions
 from melgpt.training.codec_task import CodecTask
 from melgpt.training.crop_length import crops, with_fitting_crops
@@ -35,31 +26,18 @@ from melgpt.training.crops import MelCrops, WholeClips
 from melgpt.training.data import EpochData
 from melgpt.training.fit_vocoder import SOUNDS, train_vocoder
 from melgpt.training.fit_vocoder import made_from as vocoder_made_from
-from melgpt.training.memory import Limit
 from melgpt.training.perceptual import open_perceptual
 from melgpt.training.prior_task import PriorTask
 from melgpt.training.recipe import Recipe
-from melgpt.training.run_folder import FIGURES, check_folder, read_figures
+from melgpt.training.run_folder import RunFolder
 from melgpt.training.sequences import AllSequences, Sequences, collate, longest
 from melgpt.training.stage import BEST, LAST, Stage, early_stopping, epochs
 
 HEARD_CLIPS = 4
 
 
-class Run:
-    """A model folder in the making."""
-
-    def __init__(self, folder: Path, recipe: Recipe, *, memory: int | None = None) -> None:
-        """memory: bytes that training keeps to; None: as many as the recipe's batches take."""
-        self.folder, self.recipe = folder, recipe
-        self.limit = None if memory is None else Limit(memory, folder / "training")
-        check_folder(folder)
-        self.figures = read_figures(folder / FIGURES)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Classes of the prepared data."""
-        return Store.open(self.folder / "data").labels
+class Run(RunFolder):
+    """The stages that `fit` goes through."""
 
     def fit(self, source: Path) -> None:
         """From a folder of sounds to a finished model folder."""
@@ -103,8 +81,7 @@ class Run:
             WholeClips(store, self.recipe.codec.network.token_size[1], settings.valid_clips),
             batch=settings.batch,
         )
-        heard = store.rows("valid")[np.linspace(0, len(store.rows("valid")) - 1, HEARD_CLIPS).astype(int)]
-        clips = [torch.from_numpy(store.mel(int(r)).astype(np.float32).T.copy()) for r in np.unique(heard)]
+        clips = [store.values(int(row)) for row in spread(store.rows("valid"), HEARD_CLIPS)]
         hear = HearReconstructions(
             clips, registry.build("vocoder", registry.configure("vocoder", _hearing(self.recipe)))
         )
@@ -133,10 +110,6 @@ class Run:
             if perceptual is None
             else {**made_from, "perceptual": checkpoint.fingerprint(perceptual)}
         )
-
-    def _keep_to_limit(self, stage: str, task: Any, batch: Callable[[int], Any], size: int) -> None:
-        if self.limit is not None:
-            self.limit.keep(stage, task, batch, size, self.recipe.runtime)
 
     def make_vocoder(self, store: Store) -> None:
         """Stage `vocoder`: vocoder.safetensors, trained, from nothing, or from a file of trained weights."""
@@ -246,34 +219,6 @@ class Run:
             folder=self.folder.as_posix(),
         )
 
-    def _codec(self) -> tuple[Codec, str]:
-        """The trained codec and its fingerprint."""
-        file = self.folder / "codec.safetensors"
-        return checkpoint.load(file, "codec"), checkpoint.describe(file).fingerprint
-
-    def _codes(self, codec: Codec, mark: str, store: Store, columns: int) -> tuple[CodeStore, CodeStore]:
-        augment = self.recipe.train.prior.augment
-        codec = codec.to(choose_device(self.recipe.runtime.device))
-        stamp = json.dumps([mark, store.fingerprint, columns, augment.plain()])
-        train, valid = (
-            encode_split(
-                codec,
-                store,
-                split,
-                self.folder / "training" / "codes" / split,
-                augment=augment,
-                columns=columns,
-                stamp=stamp,
-            )
-            for split in ("train", "valid")
-        )
-        return train, valid
-
-    def _columns(self, codec: Codec, store: Store) -> int:
-        """Most columns of a grid: those of the longest clip."""
-        longest = frame_count(round(self.recipe.data.clip_seconds * store.scale.rate), store.scale)
-        return codec.config.columns(min(longest, int(np.max(store.frames))))
-
     def _prior_config(self, codec: Codec, store: Store) -> Any:
         columns, conditioning = self._columns(codec, store), self.recipe.prior.conditioning
         if (features := self._features(store)) is not None:
@@ -293,60 +238,6 @@ class Run:
         if not getattr(kind, "takes_features", False):
             return None
         return FeatureStore.open(store.folder, store.fingerprint)
-
-    def _check_scale(self, store: Store) -> None:
-        if store.scale != self.recipe.mel:
-            raise UserError(
-                f"the data set has the mel scale {store.scale!r}, the recipe {self.recipe.mel!r}: "
-                "prepare it again or set [mel]"
-            )
-        for split in ("train", "valid"):
-            if not len(store.rows(split)):
-                raise UserError(
-                    f"the data set has no {split} clips: a class needs at least two recordings, "
-                    "one to learn from and one to check with"
-                )
-
-    def _is_done(self, family: str, made_from: dict[str, Any]) -> bool:
-        file = self.folder / f"{family}.safetensors"
-        if file.is_file() and not checkpoint.is_readable(file):
-            say(f"{family}: {file} is damaged and will be made again")
-            return False
-        done = file.is_file() and checkpoint.describe(file).notes.get("made_from") == digest(made_from)
-        if done:
-            say(f"{family}: already trained, nothing changed")
-        return done
-
-    def _finish(self, family: str, part: Any, made_from: dict[str, Any], parents: dict[str, str]) -> None:
-        notes = {"made_from": digest(made_from)}
-        checkpoint.save(part, self.folder / f"{family}.safetensors", parents=parents, notes=notes)
-
-    def _write_recipe(self, recipe: Recipe) -> None:
-        recipe.write(self.folder / "recipe.toml")
-
-    def _measure(self, part: str, values: dict[str, float]) -> None:
-        self.figures[part] = values
-        self.figures["peak_memory_gib"] = peak_memory_gib()
-        self._write_figures()
-
-    def _write_figures(self) -> None:
-        with atomic(self.folder / FIGURES) as temporary:
-            temporary.write_text(json.dumps(self.figures, indent=2) + "\n", encoding="utf-8")
-
-    @contextmanager
-    def _timed(self, stage: str, *, go_on: bool = False) -> Iterator[None]:
-        """Record the seconds of a stage; a resumed one adds to what it took before it was stopped."""
-        start = time.monotonic()
-        before = self.figures["seconds"].get(stage, 0.0) if go_on else 0.0
-        try:
-            yield
-        finally:
-            self.figures["seconds"][stage] = round(before + time.monotonic() - start, 1)
-            self._write_figures()
-
-
-def digest(values: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _hearing(recipe: Recipe) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 They learn from the training split alone, for a fixed number of steps; no other clip chooses anything.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,8 @@ from melgpt.progress import say
 from melgpt.runtime import RuntimeConfig
 from melgpt.training.classifier_task import ClassifierTask
 from melgpt.training.data import EpochData
-from melgpt.training.fit import digest
 from melgpt.training.listener_batches import Examples, ListenerBatches, WholeExamples, band_statistics
+from melgpt.training.run_folder import digest
 from melgpt.training.settings import ClassifierTraining
 from melgpt.training.stage import LAST, Stage, epochs
 
@@ -136,8 +137,6 @@ def _check(store: Store, examples: Examples) -> None:
 
 
 def _digest_of(examples: Examples) -> str:
-    import hashlib
-
     content = hashlib.sha256(examples.labels.tobytes())
     for number in range(len(examples.labels)):
         content.update(np.ascontiguousarray(examples.mel(number)).tobytes())

@@ -10,7 +10,7 @@ from torch import Tensor
 from melgpt import checkpoint
 from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore
-from melgpt.data.store import Store
+from melgpt.data.store import Store, spread
 from melgpt.evaluation.card import write_card
 from melgpt.evaluation.latent import vae_measures
 from melgpt.evaluation.measures import MOST_CLIPS
@@ -20,7 +20,8 @@ from melgpt.losses.kl import Annealing
 from melgpt.progress import say
 from melgpt.runtime import choose_device
 from melgpt.training.data import EpochData
-from melgpt.training.fit import Run, digest
+from melgpt.training.fit import Run
+from melgpt.training.run_folder import digest
 from melgpt.training.sequences import AllSequences, Sequences, collate_whole
 from melgpt.training.settings import VAETraining
 from melgpt.training.stage import BEST, LAST, Stage, early_stopping, epochs
@@ -153,8 +154,8 @@ class _Sounds:
 
     def heard(self) -> Tensor:
         """Tokens [N, S] of the validation sounds that are measured."""
-        rows = np.linspace(0, len(self.valid) - 1, min(MOST_CLIPS, len(self.valid))).astype(int)
-        return torch.stack([self._tokens(self.valid, int(number)) for number in np.unique(rows)])
+        numbers = spread(np.arange(len(self.valid)), MOST_CLIPS)
+        return torch.stack([self._tokens(self.valid, int(number)) for number in numbers])
 
     def _tokens(self, codes: CodeStore, number: int) -> Tensor:
         return fill_up(codes.sequence(number, None)[0], self.silence, self.length)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from melgpt.data.code_store import change_gain
-from melgpt.data.store import Store
+from melgpt.data.store import Store, spread
 from melgpt.training.settings import ClassifierTraining
 from melgpt.types import MelScale
 
@@ -94,7 +94,7 @@ def _hide(window: NDArray[np.float32], axis: int, share: float, rng: np.random.G
 
 def band_statistics(examples: Examples, most: int = 2000) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each band [F] over the frames of at most so many clips."""
-    numbers = np.unique(np.linspace(0, len(examples.labels) - 1, min(most, len(examples.labels))).astype(int))
+    numbers = spread(np.arange(len(examples.labels)), most)
     total = square = np.zeros(examples.scale.n_mels)
     frames = 0
     for number in numbers:

@@ -19,9 +19,8 @@ import torch
 from melgpt.errors import UserError
 from melgpt.paths import atomic
 from melgpt.progress import say
-from melgpt.runtime import choose_device, choose_precision, peak_memory_gib
+from melgpt.runtime import RuntimeConfig, choose_device, choose_precision, peak_memory_gib
 from melgpt.training.portions import Portions, Saved, count_saved
-from melgpt.training.recipe import RuntimeConfig
 
 RECORD = "memory.json"
 MARGIN = 1.1

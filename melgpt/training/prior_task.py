@@ -4,10 +4,8 @@ import math
 from functools import partial
 from typing import Any
 
-import lightning
 from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.utils import clip_grad_norm_
 
 from melgpt.gpt.model import weight_decay_groups
 from melgpt.gpt.prior import Prior
@@ -16,10 +14,13 @@ from melgpt.training.portions import Portions, Probe
 from melgpt.training.schedule import learning_rate, optimiser, set_learning_rate
 from melgpt.training.sequences import IGNORED
 from melgpt.training.settings import PriorTraining
+from melgpt.training.stage_task import StageTask
 
 
-class PriorTask(lightning.LightningModule):
+class PriorTask(StageTask):
     """Lightning's view of the prior."""
+
+    settings: PriorTraining
 
     def __init__(self, prior: Prior, config: PriorTraining) -> None:
         super().__init__()
@@ -37,16 +38,12 @@ class PriorTask(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, ...], index: int) -> Tensor:
         """Targets [B, S] (IGNORED where padded), labels [B] and, if it sees videos, frames [B, T, D]."""
         loss = self._losses(batch, self.settings.label_smoothing).mean()
-        step = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        step = self.batches_done()
         set_learning_rate(self.trainer.optimizers[0], step, self.settings)
         check_finite(loss, "prior", step)
         self.log("train/bits", loss.detach() / math.log(2))
         self.log("learning_rate", learning_rate(step, self.settings))
         return loss
-
-    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        # Not Lightning's own: it refuses a fused optimiser in mixed precision, though bf16 scales nothing.
-        clip_grad_norm_(self.prior.parameters(), self.settings.clip_norm)
 
     def on_validation_epoch_start(self) -> None:
         self._bits.clear()

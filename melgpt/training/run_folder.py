@@ -1,12 +1,126 @@
-"""What a run's folder may hold when it begins, and the figures that an earlier run left in it."""
+"""A model folder in the making: what lies in it, what is finished, what was measured, how long it took."""
 
+import hashlib
 import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from melgpt import checkpoint
+from melgpt.audio.mel import frame_count
+from melgpt.codec.codec import Codec
+from melgpt.data.code_store import CodeStore, encode_split
+from melgpt.data.store import Store
 from melgpt.errors import UserError
+from melgpt.paths import atomic
+from melgpt.progress import say
+from melgpt.runtime import choose_device, peak_memory_gib
+from melgpt.training.memory import Limit
+from melgpt.training.recipe import Recipe
 
 FIGURES = "figures.json"
+
+
+class RunFolder:
+    """A model folder in the making; what its stages have in common."""
+
+    def __init__(self, folder: Path, recipe: Recipe, *, memory: int | None = None) -> None:
+        """memory: bytes that training keeps to; None: as many as the recipe's batches take."""
+        self.folder, self.recipe = folder, recipe
+        self.limit = None if memory is None else Limit(memory, folder / "training")
+        check_folder(folder)
+        self.figures = read_figures(folder / FIGURES)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Classes of the prepared data."""
+        return Store.open(self.folder / "data").labels
+
+    def _codec(self) -> tuple[Codec, str]:
+        """The trained codec and its fingerprint."""
+        file = self.folder / "codec.safetensors"
+        return checkpoint.load(file, "codec"), checkpoint.describe(file).fingerprint
+
+    def _codes(self, codec: Codec, mark: str, store: Store, columns: int) -> tuple[CodeStore, CodeStore]:
+        augment = self.recipe.train.prior.augment
+        codec = codec.to(choose_device(self.recipe.runtime.device))
+        stamp = json.dumps([mark, store.fingerprint, columns, augment.plain()])
+        train, valid = (
+            encode_split(
+                codec,
+                store,
+                split,
+                self.folder / "training" / "codes" / split,
+                augment=augment,
+                columns=columns,
+                stamp=stamp,
+            )
+            for split in ("train", "valid")
+        )
+        return train, valid
+
+    def _columns(self, codec: Codec, store: Store) -> int:
+        """Most columns of a grid: those of the longest clip."""
+        longest = frame_count(round(self.recipe.data.clip_seconds * store.scale.rate), store.scale)
+        return codec.config.columns(min(longest, int(np.max(store.frames))))
+
+    def _check_scale(self, store: Store) -> None:
+        if store.scale != self.recipe.mel:
+            raise UserError(
+                f"the data set has the mel scale {store.scale!r}, the recipe {self.recipe.mel!r}: "
+                "prepare it again or set [mel]"
+            )
+        for split in ("train", "valid"):
+            if not len(store.rows(split)):
+                raise UserError(
+                    f"the data set has no {split} clips: a class needs at least two recordings, "
+                    "one to learn from and one to check with"
+                )
+
+    def _is_done(self, family: str, made_from: dict[str, Any]) -> bool:
+        file = self.folder / f"{family}.safetensors"
+        if file.is_file() and not checkpoint.is_readable(file):
+            say(f"{family}: {file} is damaged and will be made again")
+            return False
+        done = file.is_file() and checkpoint.describe(file).notes.get("made_from") == digest(made_from)
+        if done:
+            say(f"{family}: already trained, nothing changed")
+        return done
+
+    def _finish(self, family: str, part: Any, made_from: dict[str, Any], parents: dict[str, str]) -> None:
+        notes = {"made_from": digest(made_from)}
+        checkpoint.save(part, self.folder / f"{family}.safetensors", parents=parents, notes=notes)
+
+    def _write_recipe(self, recipe: Recipe) -> None:
+        recipe.write(self.folder / "recipe.toml")
+
+    def _measure(self, part: str, values: dict[str, float]) -> None:
+        self.figures[part] = values
+        self.figures["peak_memory_gib"] = peak_memory_gib()
+        self._write_figures()
+
+    def _write_figures(self) -> None:
+        with atomic(self.folder / FIGURES) as temporary:
+            temporary.write_text(json.dumps(self.figures, indent=2) + "\n", encoding="utf-8")
+
+    @contextmanager
+    def _timed(self, stage: str, *, go_on: bool = False) -> Iterator[None]:
+        """Record the seconds of a stage; a resumed one adds to what it took before it was stopped."""
+        start = time.monotonic()
+        before = self.figures["seconds"].get(stage, 0.0) if go_on else 0.0
+        try:
+            yield
+        finally:
+            self.figures["seconds"][stage] = round(before + time.monotonic() - start, 1)
+            self._write_figures()
+
+    def _keep_to_limit(self, stage: str, task: Any, batch: Callable[[int], Any], size: int) -> None:
+        if self.limit is not None:
+            self.limit.keep(stage, task, batch, size, self.recipe.runtime)
 
 
 def check_folder(folder: Path) -> None:
@@ -25,3 +139,8 @@ def read_figures(file: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         figures = None
     return figures if isinstance(figures, dict) and "seconds" in figures else {"seconds": {}}
+
+
+def digest(values: dict[str, Any]) -> str:
+    """What a stage's result was made from, in 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

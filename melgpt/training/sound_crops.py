@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from melgpt.data.sounds import Sounds
-from melgpt.data.store import Store
+from melgpt.data.store import Store, spread
 from melgpt.training.settings import VocoderTraining
 
 
@@ -42,15 +42,13 @@ class WholeSounds(Dataset[tuple[Tensor, Tensor]]):
     """Whole validation clips: mel [F, N] and the samples [hop * N] that a vocoder should make of it."""
 
     def __init__(self, store: Store, sounds: Sounds, most: int) -> None:
-        rows = store.rows("valid")
         self.store, self.sounds = store, sounds
-        # Spread over the set, and so over the classes, which lie one after the other.
-        self.rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int))]
+        self.rows = spread(store.rows("valid"), most)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         row = int(self.rows[index])
-        mel = torch.from_numpy(self.store.mel(row).astype(np.float32).T.copy())
+        mel = self.store.values(row)
         return mel, torch.from_numpy(self.sounds.part(row, 0, mel.shape[-1] * self.store.scale.hop))

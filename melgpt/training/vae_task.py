@@ -3,10 +3,8 @@
 import math
 from typing import Any
 
-import lightning
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from melgpt.gpt.model import weight_decay_groups
 from melgpt.gpt.vae import GPTVAE
@@ -15,10 +13,13 @@ from melgpt.training.errors import check_finite
 from melgpt.training.portions import Portions, Probe
 from melgpt.training.schedule import learning_rate, optimiser, set_learning_rate
 from melgpt.training.settings import VAETraining
+from melgpt.training.stage_task import StageTask
 
 
-class VAETask(lightning.LightningModule):
+class VAETask(StageTask):
     """Lightning's view of the VAE."""
+
+    settings: VAETraining
 
     def __init__(self, vae: GPTVAE, config: VAETraining, annealing: Annealing) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class VAETask(lightning.LightningModule):
 
     def training_step(self, tokens: Tensor, index: int) -> Tensor:
         """tokens [B, S] of whole sounds."""
-        step = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        step = self.batches_done()
         weight = self.annealing.weight(step)
         free_bits = 0 if self.annealing.never else self.settings.free_bits
         loss = self._loss(tokens, None, weight=weight, free_bits=free_bits, target=self.settings.target_kl)
@@ -49,10 +50,6 @@ class VAETask(lightning.LightningModule):
         self.log("train/kl_weight", weight)
         self.log("learning_rate", learning_rate(step, self.settings))
         return loss.total
-
-    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        # Not Lightning's own: it refuses a fused optimiser in mixed precision, though bf16 scales nothing.
-        clip_grad_norm_(self.vae.parameters(), self.settings.clip_norm)
 
     def on_validation_epoch_start(self) -> None:
         self._seen.clear()

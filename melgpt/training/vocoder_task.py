@@ -3,11 +3,8 @@
 Both networks are trained by manual optimisation from one generator forward a step, as the codec is.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import lightning
 import torch
 from torch import Tensor
 
@@ -16,31 +13,20 @@ from melgpt.losses.adversarial import discriminator_losses, feature_distances, g
 from melgpt.losses.spectra import MelLoss, spectral_distances
 from melgpt.training.errors import check_finite
 from melgpt.training.portions import Portions, Probe
-from melgpt.training.schedule import learning_rate, optimiser, set_learning_rate
+from melgpt.training.schedule import learning_rate, optimiser
 from melgpt.training.settings import VocoderTraining
+from melgpt.training.stage_task import AdversarialTask, fixed
 from melgpt.vocoders.discriminators import SoundDiscriminator
 
 
-@contextmanager
-def _fixed(network: torch.nn.Module) -> Iterator[None]:
-    """Until the end of the block no gradients for its weights, which would be thrown away.
-
-    The backward pass belongs into the block: portions go through the network once more in it.
-    """
-    network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)
-
-
-class VocoderTask(lightning.LightningModule):
+class VocoderTask(AdversarialTask):
     """Lightning's view of vocoder and discriminators."""
+
+    settings: VocoderTraining
 
     def __init__(self, vocoder: Any, config: VocoderTraining, codec: Codec | None = None) -> None:
         """codec: what the last `codec_steps` are heard through, which stays as it is."""
         super().__init__()
-        self.automatic_optimization = False
         self.vocoder, self.settings, self.portions = vocoder, config, Portions()
         self.discriminator = SoundDiscriminator(config.discriminator)
         self.mel_loss = MelLoss(vocoder.scale)
@@ -53,10 +39,6 @@ class VocoderTask(lightning.LightningModule):
         """What is saved when training is over."""
         return self.vocoder
 
-    def batches_done(self) -> int:
-        """Batches since the start, over all epochs."""
-        return self.trainer.fit_loop.epoch_loop.total_batch_idx
-
     def configure_optimizers(self) -> Any:
         return [optimiser(net.parameters(), self.settings) for net in (self.vocoder, self.discriminator)]
 
@@ -65,7 +47,7 @@ class VocoderTask(lightning.LightningModule):
         step = self.batches_done()
         adversarial = step >= self.settings.adversarial_start
         real = self._inner(samples)
-        with _fixed(self.discriminator):
+        with fixed(self.discriminator):
             made = self.portions(self.vocoder, self._mels(samples, step))
             loss, shown = self._loss(made, real, adversarial)
             check_finite(loss, "vocoder", step)
@@ -84,7 +66,7 @@ class VocoderTask(lightning.LightningModule):
         adversarial = self.settings.adversarial_start < self.settings.steps
 
         def generator() -> object:
-            with _fixed(self.discriminator):
+            with fixed(self.discriminator):
                 made = self.portions(self.vocoder, self._mels(batch, self.settings.steps))
                 return self._loss(made, real, adversarial)
 
@@ -137,14 +119,6 @@ class VocoderTask(lightning.LightningModule):
         """The discriminators' loss of each clip [B]."""
         both = zip(self.discriminator(real), self.discriminator(made), strict=True)
         return torch.stack([discriminator_losses(a[-1], b[-1]) for a, b in both]).mean(0)
-
-    def _step(self, number: int, network: torch.nn.Module, loss: Tensor) -> None:
-        optimizer: Any = self.optimizers()[number]  # type: ignore[index]
-        set_learning_rate(optimizer, self.batches_done(), self.settings)
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        torch.nn.utils.clip_grad_norm_(network.parameters(), self.settings.clip_norm)
-        optimizer.step()
 
     def on_validation_epoch_start(self) -> None:
         self._seen.clear()

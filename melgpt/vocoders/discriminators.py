@@ -6,6 +6,7 @@ https://arxiv.org/abs/1910.06711). Far smaller than the published ones, so that 
 """
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 import torch
 from pydantic import Field
@@ -59,8 +60,7 @@ class _Period(nn.Module):
         self.period = period
         widths = [1, channels, 2 * channels, 4 * channels, 8 * channels]
         self.layers = nn.ModuleList(
-            weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), padding=(2, 0)))
-            for a, b in zip(widths, widths[1:], strict=False)
+            weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), padding=(2, 0))) for a, b in pairwise(widths)
         )
         self.last = weight_norm(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
 

@@ -18,7 +18,8 @@ from melgpt.training.fit import Run
 from melgpt.training.portions import Portions
 from melgpt.training.recipe import Recipe
 from melgpt.training.sound_crops import SoundCrops
-from melgpt.training.vocoder_task import VocoderTask, _fixed
+from melgpt.training.stage_task import fixed
+from melgpt.training.vocoder_task import VocoderTask
 
 ISTFT = ["vocoder.kind=istft", "vocoder.width=8", "vocoder.hidden=8", "vocoder.layers=1", "vocoder.refine=1"]
 MELGAN = ["vocoder.kind=melgan", "vocoder.ngf=1", "vocoder.residual_blocks=1"]
@@ -141,7 +142,7 @@ def test_a_step_in_portions_is_that_of_the_whole_batch(kind: list[str]) -> None:
         task = VocoderTask(registry.build("vocoder", options.vocoder), options.train.vocoder)
         task.portions = Portions(most)
         real = samples[:, 512:-512]
-        with _fixed(task.discriminator):
+        with fixed(task.discriminator):
             made = task.portions(task.vocoder, task._mels(samples, 0))
             task._loss(made, real, True)[0].backward()
         assert all(weight.grad is None for weight in task.discriminator.parameters())

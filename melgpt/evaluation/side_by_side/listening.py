@@ -71,10 +71,9 @@ def _of_one_label(
     left: int, right: int, heard: list[dict[str, list[Path]]], label: str, random: np.random.Generator
 ) -> list[Pair]:
     first, second = heard[left][label], heard[right][label]
-    orders = random.permutation(len(first)), random.permutation(len(second))
-    return [
-        Pair(label, (left, right), (first[i], second[j])) for i, j in zip(*orders, strict=False)
-    ]  # as many as the shorter
+    count = min(len(first), len(second))
+    orders = (random.permutation(len(sounds))[:count] for sounds in (first, second))
+    return [Pair(label, (left, right), (first[i], second[j])) for i, j in zip(*orders, strict=True)]
 
 
 def _turn_half(pairs: list[Pair], random: np.random.Generator) -> list[Pair]:
