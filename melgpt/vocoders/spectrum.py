@@ -59,7 +59,7 @@ class InverseSTFT(nn.Module):
         for _ in range(refine):
             nearest = self._split(self._join(spectrum, weight))
             ahead = nearest if before is None else torch.sub(nearest, before, alpha=MOMENTUM)
-            spectrum, before = ahead * (magnitude / self._size(ahead).clamp(min=TINY)), nearest
+            spectrum, before = self._with_size(ahead, magnitude), nearest
         samples = self._join(spectrum, weight)[:, self.first :]
         missing = count * self.hop - samples.shape[1]
         return F.pad(samples, (0, missing))[:, : count * self.hop]
@@ -81,8 +81,12 @@ class InverseSTFT(nn.Module):
         kernels = (self.direct * self.window[:, None]).T.unsqueeze(1)  # [2 * bins, 1, n_fft]
         return torch.stack(F.conv1d(samples.unsqueeze(1), kernels, stride=self.hop).mT.chunk(2, dim=-1))
 
-    def _size(self, spectrum: Tensor) -> Tensor:
-        return (spectrum.square().sum(0) + TINY**2).sqrt() if self.by_matrix else spectrum.abs()
+    def _with_size(self, spectrum: Tensor, magnitude: Tensor) -> Tensor:
+        """The spectrum's phases with these magnitudes; of its two parts, as complex numbers are slow here."""
+        parts = spectrum if self.by_matrix else torch.view_as_real(spectrum).movedim(-1, 0)
+        power = torch.addcmul(parts[1].square() + TINY**2, parts[0], parts[0])
+        parts = parts * (magnitude * power.rsqrt())
+        return parts if self.by_matrix else torch.view_as_complex(parts.movedim(0, -1))
 
 
 def overlap_add(frames: Tensor, hop: int, *, by_convolution: bool = False) -> Tensor:
