@@ -40,7 +40,8 @@ function show(next) {
   heard = new Set(pair.id in state.votes ? ["a", "b"] : []);
   sounds = {};
   for (const side of ["a", "b"]) {
-    sounds[side] = new Audio(pair[side]);
+    sounds[side] = new Audio(pair[side].sound);
+    sounds[side].volume = pair[side].volume;
     sounds[side].addEventListener("ended", stop);
   }
   byId("place").textContent = `Pair ${place + 1} of ${pairs.length}`;

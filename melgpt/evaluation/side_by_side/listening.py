@@ -1,5 +1,6 @@
 """Blind listening: pairs of clips of one label from two reports, in random order and without names.
 
+Both sounds of a pair are heard equally loud, as the louder one seems the better one.
 The page holds the sounds and nothing of where they come from. The key, a file of its own, says it:
 `{"format", "page", "seed", "reports": [{"name", "fingerprint"}], "pairs": [{"id", "label", "a", "b"}]}`;
 `a` and `b` are places in `reports`. The page saves votes as
@@ -9,6 +10,7 @@ The page holds the sounds and nothing of where they come from. The key, a file o
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from melgpt.audio.io import read
+from melgpt.audio.loudness import loudness
 from melgpt.evaluation.report.markup import Markup, data_script, document, join, tag
 from melgpt.evaluation.report.page import STYLE
 from melgpt.evaluation.report.rows import Row
@@ -104,7 +108,7 @@ def write_listening(folder: Path, reports: Sequence[Stored], pairs: Sequence[Pai
 
 def _page(name: str, pairs: Sequence[Pair]) -> str:
     sounds = [
-        {"id": place, "label": pair.label, "a": _sound(pair.files[0]), "b": _sound(pair.files[1])}
+        {"id": place, "label": pair.label, **dict(zip("ab", _players(pair.files), strict=True))}
         for place, pair in enumerate(pairs)
     ]
     data = {"format": FORMAT, "page": name, "pairs": sounds}
@@ -128,6 +132,16 @@ def _page(name: str, pairs: Sequence[Pair]) -> str:
         styles=[STYLE, LISTEN_STYLE],
         script=LISTEN_SCRIPT,
     )
+
+
+def _players(files: Sequence[Path]) -> list[dict[str, Any]]:
+    """Each sound with its volume, 0 to 1: the louder one is turned down to the other's loudness."""
+    levels = [loudness(read(file)) for file in files]
+    least = min(levels)
+    return [
+        {"sound": _sound(file), "volume": round(10 ** ((least - level) / 20), 4) if math.isfinite(least) else 1}
+        for file, level in zip(files, levels, strict=True)
+    ]
 
 
 def _sound(file: Path) -> str:

@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from made_report import LABELS, made_result, made_shown
+from melgpt.audio.io import write
 from melgpt.evaluation.report import write_report
 from melgpt.evaluation.report.stored import Stored, read_report
 from melgpt.evaluation.side_by_side.differences import judged_row
 from melgpt.evaluation.side_by_side.listening import Pair, draw_pairs, write_listening
+from melgpt.types import Audio
 from page_checks import check_page
 
 
@@ -83,6 +86,30 @@ def test_the_page_does_not_tell_whose_a_sound_is(reports: list[Stored], tmp_path
     assert key["page"] == held["page"]
     assert [(pair["a"], pair["b"]) for pair in key["pairs"]] == [pair.reports for pair in pairs]
     assert [pair["label"] for pair in held["pairs"]] == [pair.label for pair in pairs]
+
+
+def test_both_sounds_of_a_pair_are_heard_equally_loud(reports: list[Stored], tmp_path: Path) -> None:
+    pairs = _draw(reports[:2], most=2)
+    names = (0.5, "loud"), (0.125, "soft")
+    time = torch.arange(22050) / 22050
+    files = [tmp_path / f"{name}.ogg" for _, name in names]
+    for (level, _), file in zip(names, files, strict=True):
+        write(file, Audio(level * torch.sin(2764.6 * time)[None], 22050))
+    write_listening(tmp_path, reports[:2], [replace(pairs[0], files=(files[0], files[1]))], seed=0)
+    page = check_page((tmp_path / "listen.html").read_text(encoding="utf-8"))
+    [pair] = json.loads(next(text for text in page.scripts if text.startswith("{")))["pairs"]
+    assert pair["a"]["volume"] == pytest.approx(0.25, abs=0.01)
+    assert pair["b"]["volume"] == 1
+
+
+def test_silence_turns_nothing_down(reports: list[Stored], tmp_path: Path) -> None:
+    file = tmp_path / "silent.ogg"
+    write(file, Audio(torch.zeros(1, 22050), 22050))
+    loud = _draw(reports[:2], most=1)[0]
+    write_listening(tmp_path, reports[:2], [replace(loud, files=(loud.files[0], file))], seed=0)
+    page = check_page((tmp_path / "listen.html").read_text(encoding="utf-8"))
+    [pair] = json.loads(next(text for text in page.scripts if text.startswith("{")))["pairs"]
+    assert [pair[side]["volume"] for side in "ab"] == [1, 1]
 
 
 def test_another_order_is_another_page(reports: list[Stored], tmp_path: Path) -> None:
