@@ -11,7 +11,9 @@ from typing import Any
 
 from melgpt.errors import UserError, closest
 
-RECIPE_HELP = "tiny, small, seed_vas, or a .toml file (small; in a folder that was begun, the same as there)"
+RECIPE_HELP = (
+    "tiny, small, seed, seed_vas, or a .toml file (small; in a folder that was begun, the same as there)"
+)
 
 
 def recipe_path(name: str) -> Path:

@@ -17,11 +17,12 @@ def optimiser(groups: Iterable[Any], config: StageTraining) -> torch.optim.Optim
 
 
 def learning_rate(step: int, config: StageTraining) -> float:
-    """A linear rise over `warmup` steps, then a cosine down to a tenth at `steps`."""
+    """A linear rise over `warmup` steps, then a cosine down to `last_rate` of the highest at `steps`."""
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
     share = min(1.0, (step - config.warmup) / max(1, config.steps - config.warmup))
-    return config.learning_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
+    above = 0.5 * (1 + math.cos(math.pi * share))
+    return config.learning_rate * (config.last_rate + (1 - config.last_rate) * above)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, step: int, config: StageTraining) -> None:

@@ -22,9 +22,11 @@ class StageTraining(Config):
     batch: int = Field(16, ge=1)
     """Clips a step."""
     learning_rate: float = Field(3e-4, gt=0)
-    """Highest learning rate; it rises over `warmup` steps and falls along a cosine to a tenth."""
+    """Highest learning rate; it rises over `warmup` steps and falls along a cosine to `last_rate` of it."""
     warmup: int = Field(100, ge=0)
     """Steps until the learning rate is reached."""
+    last_rate: float = Field(0.1, gt=0, le=1)
+    """Share of the learning rate that is left at the last step; with 1 it stays, as the originals' does."""
     weight_decay: float = Field(0.01, ge=0)
     """Decay of AdamW."""
     betas: tuple[Share, Share] = (0.9, 0.99)
@@ -172,7 +174,7 @@ class ClassifierTraining(StageTraining):
     batch: int = Field(16, ge=2)
     """Clips a step."""
     learning_rate: float = Field(1e-3, gt=0)
-    """Highest learning rate; it rises over `warmup` steps and falls along a cosine to a tenth."""
+    """Highest learning rate; it rises over `warmup` steps and falls along a cosine to `last_rate` of it."""
     warmup: int = Field(40, ge=0)
     """Steps until the learning rate is reached."""
     weight_decay: float = Field(0.05, ge=0)
