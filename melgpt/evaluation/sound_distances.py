@@ -7,11 +7,9 @@ import torch
 from torch import Tensor
 
 from melgpt.errors import UserError
-from melgpt.losses.spectra import Band, spectral_distance
+from melgpt.losses.spectra import LEVEL_SECONDS, Band, level, spectral_distance
 from melgpt.types import MelScale
 
-STEP_SECONDS = 0.004
-"""Of the envelopes: finer than a mel frame, so that they tell what a vocoder adds."""
 RISE_SECONDS = 0.02
 """Time over which an onset's rise is taken."""
 QUIET_DB = -50.0
@@ -38,8 +36,8 @@ def envelope_correlation(made: Tensor, real: Tensor, scale: MelScale) -> Tensor:
     Raises UserError for sounds of different lengths.
     """
     _check(made, real)
-    one, other = (_level(sound, scale) for sound in (made, real))
-    one, other = (level - level.mean(-1, keepdim=True) for level in (one, other))
+    one, other = (level(sound, scale.rate) for sound in (made, real))
+    one, other = (each - each.mean(-1, keepdim=True) for each in (one, other))
     norm = torch.linalg.vector_norm(one, dim=-1) * torch.linalg.vector_norm(other, dim=-1)
     return (one * other).sum(-1) / norm.clamp(min=1e-12)
 
@@ -50,21 +48,13 @@ def onset_sharpness(samples: Tensor, scale: MelScale) -> Tensor:
 
     samples [B, T]. A made sound should have that of the real one: less is smeared, more is cracked.
     """
-    level = _level(samples, scale)
-    decibels = 20 * level.clamp(min=1e-9).log10()
+    decibels = 20 * level(samples, scale.rate).log10()
     quiet = decibels.amax(-1, keepdim=True) + QUIET_DB
     decibels = torch.maximum(decibels, quiet)
-    steps = max(1, round(RISE_SECONDS / STEP_SECONDS))
+    steps = max(1, round(RISE_SECONDS / LEVEL_SECONDS))
     rises = decibels[:, steps:] - decibels[:, :-steps]
     count = max(1, round(ONSET_SHARE * rises.shape[-1]))
     return rises.topk(min(count, rises.shape[-1]), dim=-1).values.mean(-1).clamp(min=0)
-
-
-def _level(samples: Tensor, scale: MelScale) -> Tensor:
-    """Root mean square [B, steps] of each step of samples [B, T]."""
-    step = round(STEP_SECONDS * scale.rate)
-    steps = samples.shape[-1] // step
-    return samples[..., : steps * step].float().unflatten(-1, (steps, step)).square().mean(-1).sqrt()
 
 
 def _check(made: Tensor, real: Tensor) -> None:

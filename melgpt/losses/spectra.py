@@ -17,6 +17,10 @@ RESOLUTIONS = (512, 1024, 2048)
 """Lengths of the Hann windows and of the Fourier transforms, in samples; the hop is a quarter of each."""
 FLOOR = 1e-3
 """Smallest magnitude that is told apart from silence: a sine of that is at -108 dB in a window of 1024."""
+LEVEL_SECONDS = 0.004
+"""Steps of levels: finer than a mel frame, so that they tell what a vocoder adds."""
+SOFTEST = 1e-9
+"""Smallest level: the logarithm and the root of less have no use."""
 Band = tuple[float, float]
 
 
@@ -36,6 +40,25 @@ def spectral_distances(made: Tensor, real: Tensor, rate: int, bands: tuple[Band 
         slices = (slice(None) if band is None else bins_of(band, n_fft, rate) for band in bands)
         of_resolution.append(torch.stack([_distance(*(sound[:, bins] for sound in both)) for bins in slices]))
     return torch.stack(of_resolution).mean(0)
+
+
+def level_distance(made: Tensor, real: Tensor, rate: int) -> Tensor:
+    """Samples [B, T] and [B, T] → relative error [B] of the levels over time, 0 for equal ones.
+
+    Finer in time than the windows above, as ears are. Differentiable in `made`.
+    """
+    one, other = level(made, rate), level(real, rate)
+    error, size = (torch.linalg.vector_norm(part, dim=1) for part in (one - other, other))
+    return error / size.clamp(min=FLOOR)
+
+
+def level(samples: Tensor, rate: int) -> Tensor:
+    """Samples [B, T] → root mean square of each step of 4 ms [B, steps], at least SOFTEST."""
+    step = round(LEVEL_SECONDS * rate)
+    steps = samples.shape[-1] // step
+    power = samples[..., : steps * step].float().unflatten(-1, (steps, step)).square().mean(-1)
+    # Of the squares: the root has no gradient at 0.
+    return power.clamp(min=SOFTEST**2).sqrt()
 
 
 def magnitudes_of(samples: Tensor, n_fft: int) -> Tensor:

@@ -110,6 +110,8 @@ class VocoderTraining(StageTraining):
     """Weight of the same within the band that the mel tells of."""
     mel_weight: float = Field(20.0, ge=0)
     """Weight of the mel's L1."""
+    level_weight: float = Field(2.0, ge=0)
+    """Weight of the distance of levels in steps of 4 ms."""
     adversarial_start: int = Field(1 << 31, ge=0)
     """Step from which the discriminators take part; at or above `steps` they never do."""
     adversarial_weight: float = Field(0.2, ge=0)

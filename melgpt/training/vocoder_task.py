@@ -10,7 +10,7 @@ from torch import Tensor
 
 from melgpt.codec.codec import Codec
 from melgpt.losses.adversarial import discriminator_losses, feature_distances, generator_losses
-from melgpt.losses.spectra import MelLoss, spectral_distances
+from melgpt.losses.spectra import MelLoss, level_distance, spectral_distances
 from melgpt.training.errors import check_finite
 from melgpt.training.portions import Portions, Probe
 from melgpt.training.schedule import learning_rate, optimiser
@@ -82,9 +82,10 @@ class VocoderTask(AdversarialTask):
     def _loss(self, made: Tensor, real: Tensor, adversarial: bool) -> tuple[Tensor, dict[str, Tensor]]:
         """What the vocoder is to make small, and its terms."""
         weights = self.settings
-        spectral, band, mel = self.portions(self._distances, made, real).mean(0)
-        loss = weights.spectral_weight * spectral + weights.band_weight * band + weights.mel_weight * mel
-        shown = {"spectral": spectral, "band": band, "mel_l1": mel}
+        spectral, band, mel, level = self.portions(self._distances, made, real).mean(0)
+        loss = weights.spectral_weight * spectral + weights.band_weight * band
+        loss = loss + weights.mel_weight * mel + weights.level_weight * level
+        shown = {"spectral": spectral, "band": band, "mel_l1": mel, "level": level}
         if adversarial:
             generator, features = self.portions(self._likeness, made, real).mean(0)
             loss = loss + weights.adversarial_weight * generator + weights.feature_weight * features
@@ -102,10 +103,11 @@ class VocoderTask(AdversarialTask):
         return mel
 
     def _distances(self, made: Tensor, real: Tensor) -> Tensor:
-        """Of each clip: distance of the spectra, the same within the mel's band, L1 of the mels; [B, 3]."""
+        """Of each clip [B, 4]: distance of spectra, the same in the mel's band, L1 of mels, levels' error."""
         scale = self.vocoder.scale
         spectral, band = spectral_distances(made, real, scale.rate, (None, (scale.f_min, scale.f_max)))
-        return torch.stack([spectral, band, self.mel_loss(made, real)], dim=1)
+        level = level_distance(made, real, scale.rate)
+        return torch.stack([spectral, band, self.mel_loss(made, real), level], dim=1)
 
     def _likeness(self, made: Tensor, real: Tensor) -> Tensor:
         """Of each clip: how little the discriminators believe it, what sets it apart for them; [B, 2]."""
@@ -129,6 +131,6 @@ class VocoderTask(AdversarialTask):
         self._seen.append(self._distances(self.vocoder(mel), real)[0].cpu())
 
     def on_validation_epoch_end(self) -> None:
-        whole, band, error = torch.stack(self._seen).mean(0)
+        whole, band, error, level = torch.stack(self._seen).mean(0)
         self.log("val/distance", (whole + band) / 2)
-        self.log_dict({"val/whole_band": whole, "val/in_band": band, "val/mel_l1": error})
+        self.log_dict({"val/whole_band": whole, "val/in_band": band, "val/mel_l1": error, "val/level": level})
