@@ -16,7 +16,10 @@ OFFSET = -0.691
 
 
 def loudness(sound: Audio) -> float:
-    """Integrated loudness of a mono sound [1, T] in LUFS; -inf for silence. Shorter than a block: of the whole."""
+    """Integrated loudness of a mono sound [1, T] in LUFS; -inf for silence.
+
+    A sound shorter than a block is one block.
+    """
     samples = _weighted(sound.samples[0].double().numpy(), sound.rate)
     block = min(len(samples), round(BLOCK_SECONDS * sound.rate))
     if block == 0:
@@ -38,7 +41,7 @@ def _weighted(samples: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _shelf(rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """The standard's first filter, given there at 48 kHz, at any rate: bilinear transform of its prototype."""
+    """The standard's first filter, given there at 48 kHz, at any rate."""
     high = 10 ** (3.999843853973347 / 20)
     return _bilinear(1681.974450955533, 0.7071752369554196, rate, (high, high**0.4996667741545416, 1.0))
 

@@ -83,10 +83,12 @@ class InverseSTFT(nn.Module):
 
     def _with_size(self, spectrum: Tensor, magnitude: Tensor) -> Tensor:
         """The spectrum's phases with these magnitudes; of its two parts, as complex numbers are slow here."""
-        parts = spectrum if self.by_matrix else torch.view_as_real(spectrum).movedim(-1, 0)
-        power = torch.addcmul(parts[1].square() + TINY**2, parts[0], parts[0])
-        parts = parts * (magnitude * power.rsqrt())
-        return parts if self.by_matrix else torch.view_as_complex(parts.movedim(0, -1))
+        real, imaginary = (
+            spectrum if self.by_matrix else torch.view_as_real(spectrum).movedim(-1, 0)
+        ).unbind()
+        scale = magnitude * torch.addcmul(imaginary.square() + TINY**2, real, real).rsqrt()
+        join = torch.complex if not self.by_matrix else lambda *parts: torch.stack(parts)
+        return join(real * scale, imaginary * scale)
 
 
 def overlap_add(frames: Tensor, hop: int, *, by_convolution: bool = False) -> Tensor:
@@ -96,11 +98,18 @@ def overlap_add(frames: Tensor, hop: int, *, by_convolution: bool = False) -> Te
         place = torch.eye(n_fft, device=frames.device).unsqueeze(1)
         return F.conv_transpose1d(frames.transpose(1, 2), place, stride=hop).squeeze(1)
     parts = -(-n_fft // hop)
-    frames = F.pad(frames, (0, parts * hop - n_fft))
-    total = frames.new_zeros(frames.shape[0], count + parts - 1, hop)
-    for i in range(parts):
-        total[:, i : i + count] += frames[..., i * hop : (i + 1) * hop]
+    frames = _padded(frames, parts * hop - n_fft)
+    total: Tensor | None = None
+    for i, part in enumerate(frames.split(hop, dim=-1)):
+        # Nothing in place: that is copied once more on the way back.
+        shifted = F.pad(part, (0, 0, i, parts - 1 - i))
+        total = shifted if total is None else total + shifted
+    assert total is not None
     return total.flatten(1)[:, : (count - 1) * hop + n_fft]
+
+
+def _padded(x: Tensor, missing: int) -> Tensor:
+    return F.pad(x, (0, missing)) if missing else x
 
 
 def _bases(n_fft: int) -> tuple[Tensor, Tensor]:

@@ -139,7 +139,10 @@ def _players(files: Sequence[Path]) -> list[dict[str, Any]]:
     levels = [loudness(read(file)) for file in files]
     least = min(levels)
     return [
-        {"sound": _sound(file), "volume": round(10 ** ((least - level) / 20), 4) if math.isfinite(least) else 1}
+        {
+            "sound": _sound(file),
+            "volume": round(10 ** ((least - level) / 20), 4) if math.isfinite(least) else 1,
+        }
         for file, level in zip(files, levels, strict=True)
     ]
 
