@@ -1,6 +1,7 @@
 """The inverse short-time Fourier transform as a layer: with an FFT, or for export without complex numbers."""
 
 import math
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -83,12 +84,11 @@ class InverseSTFT(nn.Module):
 
     def _with_size(self, spectrum: Tensor, magnitude: Tensor) -> Tensor:
         """The spectrum's phases with these magnitudes; of its two parts, as complex numbers are slow here."""
-        real, imaginary = (
-            spectrum if self.by_matrix else torch.view_as_real(spectrum).movedim(-1, 0)
-        ).unbind()
+        parts = spectrum if self.by_matrix else torch.view_as_real(spectrum).movedim(-1, 0)
+        real, imaginary = parts.unbind()
         scale = magnitude * torch.addcmul(imaginary.square() + TINY**2, real, real).rsqrt()
-        join = torch.complex if not self.by_matrix else lambda *parts: torch.stack(parts)
-        return join(real * scale, imaginary * scale)
+        scaled = real * scale, imaginary * scale
+        return torch.stack(scaled) if self.by_matrix else torch.complex(*scaled)
 
 
 def overlap_add(frames: Tensor, hop: int, *, by_convolution: bool = False) -> Tensor:
@@ -98,18 +98,11 @@ def overlap_add(frames: Tensor, hop: int, *, by_convolution: bool = False) -> Te
         place = torch.eye(n_fft, device=frames.device).unsqueeze(1)
         return F.conv_transpose1d(frames.transpose(1, 2), place, stride=hop).squeeze(1)
     parts = -(-n_fft // hop)
-    frames = _padded(frames, parts * hop - n_fft)
-    total: Tensor | None = None
-    for i, part in enumerate(frames.split(hop, dim=-1)):
-        # Nothing in place: that is copied once more on the way back.
-        shifted = F.pad(part, (0, 0, i, parts - 1 - i))
-        total = shifted if total is None else total + shifted
-    assert total is not None
-    return total.flatten(1)[:, : (count - 1) * hop + n_fft]
-
-
-def _padded(x: Tensor, missing: int) -> Tensor:
-    return F.pad(x, (0, missing)) if missing else x
+    if missing := parts * hop - n_fft:
+        frames = F.pad(frames, (0, missing))
+    # Nothing in place: that is copied once more on the way back.
+    shifted = (F.pad(part, (0, 0, i, parts - 1 - i)) for i, part in enumerate(frames.split(hop, dim=-1)))
+    return reduce(torch.add, shifted).flatten(1)[:, : (count - 1) * hop + n_fft]
 
 
 def _bases(n_fft: int) -> tuple[Tensor, Tensor]:
