@@ -41,7 +41,7 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
         "--compile",
         choices=["auto", "on", "off"],
         default="auto",
-        help="torch.compile, for very many sounds (auto)",
+        help="on: torch.compile too, for very many sounds; off: no compiled kernels (auto)",
     )
 
 

@@ -92,3 +92,8 @@ def disk_message(error: OSError) -> str | None:
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"no permission{f' for {error.filename}' if error.filename else ''}: {error.strerror}"
     return None
+
+
+def cache_folder() -> Path:
+    """Where things are kept that can be made again: $XDG_CACHE_HOME/melgpt, or .cache/melgpt at home."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "melgpt"

@@ -18,18 +18,21 @@ class RuntimeConfig(Config):
     """How to compute; it changes the speed, not what comes out (beyond rounding)."""
 
     precision: Precision = "auto"
-    """`auto`: bf16 where the processor has units for it, else fp32."""
+    """`auto`: bf16 where the processor has units for it; elsewhere fp32, but a GPT that writes reads its
+    weights as bf16."""
     device: str = "auto"
     """`auto`: cuda, mps or cpu, the first that is there."""
     threads: int = Field(0, ge=0)
     """Cores of the CPU to use; 0: all, and one where the work is too small for several."""
     compile: Compile = "auto"
-    """torch.compile of what turns codes into sound; `auto`: off, docs/performance.md says when it pays."""
+    """`auto`: our own kernels, where there is a C compiler; `off`: not even those; `on`: also what turns codes to
+    sound, by torch.compile, docs/performance.md says when it pays."""
 
     def place(self, parts: Iterable[Any]) -> torch.device:
         """Put trained parts where they are to work, in the precision that the processor is good at.
 
-        In bf16 a part holds what its `to_bf16` says; one that has none stays in float32.
+        In bf16 a part holds what its `to_bf16` says; one that has none stays in float32. One that writes code
+        after code is told how by its `write_quickly`.
         """
         self.take_threads()
         device = choose_device(self.device)
@@ -37,6 +40,8 @@ class RuntimeConfig(Config):
             part.eval().to(device)
             if choose_precision(device, self.precision) == "bf16" and hasattr(part, "to_bf16"):
                 part.to_bf16()
+            if hasattr(part, "write_quickly"):
+                part.write_quickly(rounded=self.precision != "fp32", kernels=self.compile != "off")
         return device
 
     def take_threads(self) -> None:

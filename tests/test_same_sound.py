@@ -11,9 +11,10 @@ import melgpt
 from conftest import melgpt as command
 from melgpt.data.store import Store
 from melgpt.errors import UserError
-from melgpt.gpt import model as gpt_model
 from melgpt.gpt.prior import Prior
 from melgpt.gpt.sampling import Sampling, random_streams, sample
+from melgpt.nn import linear
+from melgpt.nn.native import find_kernels
 from melgpt.pipeline import SoundModel
 from melgpt.runtime import check_compiler, choose_device
 from melgpt.vocoders.melgan import MelGAN, MelGANConfig
@@ -67,21 +68,20 @@ def _likeliest(prior: Prior, tokens: Tensor, batch: int) -> Tensor:
     return torch.cat(found)
 
 
-@pytest.mark.parametrize("kernels", ["for few rows", "plain"])
+@pytest.mark.parametrize("kernels", ["ours", "oneDNN's", "none"])
 @pytest.mark.parametrize("batch", [1, 8])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "auto", "bf16"])
 def test_greedy_tokens_are_those_of_the_plain_way(
-    precision: str,
-    batch: int,
-    kernels: str,
-    plain: SoundModel,
-    half: SoundModel,
-    monkeypatch: pytest.MonkeyPatch,
+    precision: str, batch: int, kernels: str, learnt: Path, plain: SoundModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpt_model, "SMALL_BYTES", 0 if kernels == "for few rows" else 1 << 40)
+    if kernels == "ours" and find_kernels() is None:
+        pytest.skip("no C compiler here")
+    if kernels == "none":
+        monkeypatch.setattr(linear, "_has_kernel", lambda weight: False)
     expected = _uncached(plain.prior)
     assert len(expected.unique(dim=0)) > 1, "the classes are told apart"
-    found = _likeliest((plain if precision == "fp32" else half).prior, expected, batch)
+    model = melgpt.load(learnt, precision=precision, compile="auto" if kernels == "ours" else "off")
+    found = _likeliest(model.prior, expected, batch)
     assert (found == expected).float().mean() >= SAME
 
 
@@ -100,7 +100,9 @@ def test_sampling_at_temperature_0_writes_them(plain: SoundModel) -> None:
     assert torch.equal(torch.stack(found), _uncached(prior))
 
 
-def test_the_loss_in_bf16_is_that_in_float32(plain: SoundModel, half: SoundModel, mels: list[Tensor]) -> None:
+def test_the_loss_is_that_in_float32_however_it_writes(
+    plain: SoundModel, half: SoundModel, learnt: Path, mels: list[Tensor]
+) -> None:
     def loss(model: SoundModel) -> float:
         total, count = 0.0, 0
         for row, mel in enumerate(mels):
@@ -111,8 +113,12 @@ def test_the_loss_in_bf16_is_that_in_float32(plain: SoundModel, half: SoundModel
             count += tokens.numel()
         return total / count
 
-    with torch.no_grad():
-        assert loss(half) == pytest.approx(loss(plain), rel=1e-3)
+    rounded = melgpt.load(learnt)
+    with torch.inference_mode():
+        expected = loss(plain)
+        assert loss(half) == pytest.approx(expected, rel=1e-3)
+        with rounded.prior.gpt.writing(1):
+            assert loss(rounded) == pytest.approx(expected, rel=1e-3)
 
 
 def test_codes_are_taken_in_float_32_and_mels_come_out_alike(

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from melgpt.nn.linear import Linear, packed
-from melgpt.nn.transformer import Angles, Block, BlockConfig, LayerCache, norm, rotary_angles
+from melgpt.nn.native import find_kernels
+from melgpt.nn.transformer import Angles, Block, BlockConfig, Dropout, LayerCache, norm, rotary_angles
 from melgpt.runtime import threads
 
-SMALL_BYTES = 24 << 20
-"""Weights below which a GPT counts as small."""
+SMALL_BYTES = 64 << 20
+"""Weights, times sequences at a time, from which on a second core pays."""
 
 
 class Transformer(nn.Module):
@@ -34,7 +35,8 @@ class Transformer(nn.Module):
         self.row_embedding = nn.Embedding(rows, config.width) if rows else None
         learned = config.positions == "learned"
         self.positions = nn.Parameter(torch.zeros(context, config.width)) if learned else None
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
+        self._all_angles: Angles | None = None
         self.blocks = nn.ModuleList(Block(config, causal=causal) for _ in range(config.layers))
         self.norm = norm(config)
 
@@ -42,8 +44,13 @@ class Transformer(nn.Module):
         x = self.tokens(tokens)
         if self.row_embedding is None:
             return x
-        index = torch.arange(first, first + tokens.shape[1], device=tokens.device)
-        return x + self.row_embedding(index % self.rows)
+        return x + self._by_row(self.row_embedding.weight, first, tokens.shape[1])
+
+    def _by_row(self, table: Tensor, first: int, count: int) -> Tensor:
+        """Of table [rows, D] the lines of the rows of tokens first … first + count - 1, [count, D]."""
+        if count == 1:
+            return table[first % self.rows].unsqueeze(0)
+        return table[torch.arange(first, first + count, device=table.device) % self.rows]
 
     def _blocks(self, x: Tensor, start: int, cache: list[LayerCache] | None) -> Tensor:
         end = start + x.shape[1]
@@ -70,7 +77,13 @@ class Transformer(nn.Module):
         """The rotary angles of positions start … end - 1, the same in all blocks."""
         if self.positions is not None:
             return None
-        return rotary_angles(torch.arange(start, end, device=device), self.config.width // self.config.heads)
+        if self._all_angles is None or self._all_angles[0].device != device:
+            # Made once, for training too, even where the first to ask for them draws no gradients.
+            with torch.inference_mode(False):
+                length = self.config.width // self.config.heads
+                self._all_angles = rotary_angles(torch.arange(self.context, device=device), length)
+        cosine, sine = self._all_angles
+        return cosine[start:end], sine[start:end]
 
 
 def initialise(module: nn.Module) -> None:
@@ -93,6 +106,7 @@ class GPT(Transformer):
         self.row_bias = nn.Parameter(torch.zeros(rows, vocabulary)) if rows else None
         self.head = Linear(config.width, vocabulary, bias=False)
         self.apply(initialise)
+        self.write_quickly(rounded=False, kernels=True)
 
     def forward(self, tokens: Tensor, prefix: Tensor) -> Tensor:
         """tokens [B, S] int64, prefix [B, P, C] → logits [B, S + 1, K] of tokens 0 … S (P >= 1)."""
@@ -105,16 +119,22 @@ class GPT(Transformer):
         weight = next(self.blocks.parameters())
         return [LayerCache(weight.new_empty(shape), weight.new_empty(shape)) for _ in self.blocks]
 
+    def write_quickly(self, *, rounded: bool, kernels: bool) -> None:
+        """How `writing` may lay it out: with weights read as bf16, with kernels that are compiled for it."""
+        self._rounded, self._compiled = rounded, kernels
+
     @contextmanager
     def writing(self, sequences: int) -> Iterator[None]:
         """Laid out for `step` with so many sequences at a time, until the end of the block.
 
-        On one core where no product is worth two: those of a small GPT, whose weights stay in the cache, are
-        over before a second core has begun, and so is the plain product of one row.
+        On one core where no product is worth two: those of a small GPT are over before a second has begun.
         """
-        large = sum(p.nbytes for p in self.blocks.parameters()) >= SMALL_BYTES
-        laid_out = packed(self, sequences) if large else nullcontext(0)
-        with laid_out as layers, nullcontext() if layers else threads(1):
+        size = sum(p.nbytes for p in self.blocks.parameters())
+        kernels = find_kernels() if self._compiled and self.head.weight.device.type == "cpu" else None
+        with (
+            packed(self, sequences, kernels, rounded=self._rounded),
+            nullcontext() if size * sequences >= SMALL_BYTES else threads(1),
+        ):
             yield
 
     def prefill(self, tokens: Tensor, prefix: Tensor, cache: list[LayerCache]) -> Tensor:
@@ -132,8 +152,7 @@ class GPT(Transformer):
         logits = self.head(x)
         if self.row_bias is None:
             return logits
-        index = torch.arange(first, first + x.shape[1], device=x.device)
-        return logits + self.row_bias[index % self.rows]
+        return logits + self._by_row(self.row_bias, first, x.shape[1])
 
     @torch.no_grad()
     def start_at_frequencies(self, count: Tensor) -> None:

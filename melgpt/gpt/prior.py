@@ -73,6 +73,10 @@ class Prior(nn.Module):
         """As the GPT; what makes the prefix stays."""
         self.gpt.to_bf16()
 
+    def write_quickly(self, *, rounded: bool, kernels: bool) -> None:
+        """As the GPT."""
+        self.gpt.write_quickly(rounded=rounded, kernels=kernels)
+
     def forward(self, tokens: Tensor, label: Tensor, features: Tensor | None = None) -> Tensor:
         """tokens [B, S], label [B] → logits [B, S + 1, vocabulary] of tokens 0 … S.
 

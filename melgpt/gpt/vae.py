@@ -89,6 +89,10 @@ class GPTVAE(nn.Module):
         """The half that writes; z is read off in float32."""
         self.decoder.to_bf16()
 
+    def write_quickly(self, *, rounded: bool, kernels: bool) -> None:
+        """As the GPT."""
+        self.decoder.write_quickly(rounded=rounded, kernels=kernels)
+
     def encode(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """tokens [B, length] → mean and log-variance of z, [B, C] each; ValueError for another length."""
         if tokens.shape[1] != self.length:

@@ -1,61 +1,83 @@
 """Linear layers that can be laid out for products of a few rows, as a GPT has them that writes.
 
 On a CPU, `F.linear` of one row is a matrix-vector product on one core, and of 2 to 32 rows a matrix product
-far below the speed of memory. oneDNN's kernels for the same product, which torch carries for its compiler,
-use all cores and, with the weights in their own order, come near what reading the weights costs
-(docs/performance.md). The sums are the same but for the order of their terms.
+far below the speed of memory. Two kernels for the same product read the weights in an order of their own, on
+all cores: ours (few_rows.c), where weights may be rounded to bf16 and there is a C compiler, and oneDNN's,
+which torch carries for its compiler. docs/performance.md holds what each gains.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from melgpt.nn.native import Kernels, kernels_in
+from melgpt.runtime import has_bf16_units
+
 ONE_ROW_BYTES = 8 << 20
-"""Weights of a layer from which on the kernel is quicker for a single row, too."""
+"""Weights of a layer from which on oneDNN's kernel is quicker for a single row, too."""
+
+Product = Callable[[Tensor], Tensor]
 
 
 class Linear(nn.Linear):
     """nn.Linear; inside `packed` it multiplies with the kernel for few rows."""
 
-    weight_in_order: Tensor | None = None
+    product: Product | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.weight_in_order is None:
-            return super().forward(x)
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight_in_order, self.bias, "none", [], "")
+        return super().forward(x) if self.product is None else self.product(x)
 
 
 @contextmanager
-def packed(module: nn.Module, rows: int) -> Iterator[int]:
-    """Until the end of the block the Linear layers of a module are laid out for products of so many rows.
+def packed(
+    module: nn.Module, rows: int, kernels: Kernels | None = None, *, rounded: bool = False
+) -> Iterator[None]:
+    """Until the end of the block the layers of a module are laid out for so many rows, and have the kernels.
 
-    Gives the number of layers for which that pays.
+    rounded: float32 weights may be read as bfloat16.
 
-    It costs a copy of their weights from 2 rows on, and is meant for inference: gradients do not pass. Where
-    torch has no such kernels (another device, another build) nothing is changed.
+    It costs a copy of their weights, and is meant for inference: gradients do not pass. Where there are no
+    kernels (another device, another build) nothing is changed.
     """
-    linear = [layer for layer in module.modules() if isinstance(layer, Linear)]
-    layers = [layer for layer in linear if _has_kernel(layer.weight) and _pays(layer.weight, rows)]
+    layers = [layer for layer in module.modules() if isinstance(layer, Linear)]
     try:
         for layer in layers:
-            layer.weight_in_order = _in_order(layer.weight.detach(), rows)
-        yield len(layers)
+            layer.product = _product(layer, rows, kernels, rounded)
+        with kernels_in(module, kernels):
+            yield
     finally:
         for layer in layers:
-            layer.weight_in_order = None
+            layer.product = None
 
 
-def _pays(weight: Tensor, rows: int) -> bool:
-    """The call itself costs some 20 µs more, which one row through a small matrix does not win back."""
-    return rows > 1 or weight.nbytes >= ONE_ROW_BYTES
+def _product(layer: Linear, rows: int, kernels: Kernels | None, rounded: bool) -> Product | None:
+    """The layer's quickest product of so many rows; None for the plain one."""
+    weight, bias = layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
+    if weight.device.type != "cpu":
+        return None
+    half = rounded or weight.dtype == torch.bfloat16
+    if kernels and half and rows <= _most_rows() and not weight.shape[1] % 2:
+        ordered, exact = kernels.in_order(weight), None if bias is None else bias.float()
+        return partial(kernels.linear, weight=ordered, bias=exact, outputs=len(weight))
+    if _has_kernel(weight) and (rows > 1 or weight.nbytes >= ONE_ROW_BYTES):
+        # The call costs some 20 µs more, which one row through a small matrix does not win back. One row is
+        # read fastest as the weights lie.
+        ordered = weight if rows == 1 else torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+        return lambda x: torch.ops.mkldnn._linear_pointwise(x, ordered, bias, "none", [], "")
+    return None
+
+
+def _most_rows() -> int:
+    """Rows for which reading the weights takes longest; more are for the matrix units, if any."""
+    return 4 if has_bf16_units() else 48
 
 
 def _has_kernel(weight: Tensor) -> bool:
     return (
-        weight.device.type == "cpu"
-        and torch.backends.mkldnn.is_available()
+        torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
         and (weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and _multiplies_bf16()))
     )
@@ -63,8 +85,3 @@ def _has_kernel(weight: Tensor) -> bool:
 
 def _multiplies_bf16() -> bool:
     return torch.ops.mkldnn._is_mkldnn_bf16_supported()
-
-
-def _in_order(weight: Tensor, rows: int) -> Tensor:
-    # One row is read fastest as it lies.
-    return weight if rows == 1 else torch.ops.mkldnn._reorder_linear_weight(weight, rows)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from melgpt.config import Config
 from melgpt.nn.linear import Linear
+from melgpt.nn.native import UsesKernels
 
 
 class BlockConfig(Config):
@@ -65,13 +66,19 @@ class LayerCache:
     values: Tensor
 
 
-class RMSNorm(nn.RMSNorm):
+EPSILON = 1e-6
+"""What RMSNorm adds to the mean square."""
+
+
+class RMSNorm(UsesKernels, nn.RMSNorm):
     """torch's, in the precision of its input: with another one under autocast torch takes a slow path."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, eps=1e-6)
+        super().__init__(width, eps=EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.kernels is not None and x.dtype == self.weight.dtype == torch.float32:
+            return self.kernels.rms_norm(x, self.weight, EPSILON)
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
@@ -95,7 +102,14 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     return (x * cosine + x.roll(x.shape[-1] // 2, -1) * sine).to(x.dtype)
 
 
-class Attention(nn.Module):
+class Dropout(nn.Dropout):
+    """torch's, which costs nothing when nothing is dropped."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if self.training else x
+
+
+class Attention(UsesKernels, nn.Module):
     """Self-attention, over a cache where one is given; `causal` positions see those before them alone."""
 
     def __init__(self, config: BlockConfig, *, causal: bool = True) -> None:
@@ -113,7 +127,13 @@ class Attention(nn.Module):
 
         angles: of these positions, see `rotary_angles`; None where positions are learned.
         """
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        qkv = self.qkv(x)
+        if self.kernels is not None and cache is not None and x.shape[1] == 1 and qkv.dtype == torch.float32:
+            norms = [norm.weight for norm in (self.query_norm, self.key_norm) if isinstance(norm, RMSNorm)]
+            return self.project(
+                self.kernels.attend(qkv, cache.keys, cache.values, start, angles, norms, EPSILON)
+            )
+        q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         q, k = self.query_norm(q), self.key_norm(k)
         end = start + x.shape[1]
         if angles is not None:
@@ -163,7 +183,7 @@ class Block(nn.Module):
         self.norm1, self.norm2 = norm(config), norm(config)
         self.attention = Attention(config, causal=causal)
         self.feed_forward = SwiGLU(config) if config.feed_forward == "swiglu" else GELU(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self, x: Tensor, start: int = 0, angles: Angles | None = None, cache: LayerCache | None = None

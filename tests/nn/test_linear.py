@@ -31,14 +31,14 @@ def test_a_layer_is_packed_until_the_end_of_the_block_even_after_an_error() -> N
 
     def stopped() -> None:
         with packed(model, 2):
-            assert model[0].weight_in_order is not None
+            assert model[0].product is not None
             assert list(model.state_dict()) == names
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
         stopped()
-    assert model[0].weight_in_order is None
-    assert model[2].weight_in_order is None
+    assert model[0].product is None
+    assert model[2].product is None
 
 
 def test_weights_that_change_afterwards_count() -> None:
@@ -56,5 +56,5 @@ def test_without_the_kernels_the_plain_layer_does_it(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     layer, x = Linear(8, 4), torch.randn(3, 8)
     with torch.inference_mode(), packed(layer, 3):
-        assert layer.weight_in_order is None
+        assert layer.product is None
         assert torch.equal(layer(x), nn.functional.linear(x, layer.weight, layer.bias))

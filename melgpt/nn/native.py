@@ -1,0 +1,162 @@
+"""The kernels of few_rows.c, compiled where there is a C compiler; all goes without them, more slowly.
+
+They are compiled for this very processor when first needed (less than a second) and kept in the user's cache.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from melgpt.paths import atomic, cache_folder
+
+SOURCE = Path(__file__).with_name("few_rows.c")
+POINTER, INT, FLOAT = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
+
+
+class Kernels:
+    """What a GPT that writes does for each new position, on a CPU, in float32: tensors in, tensors out."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._outputs: int = library.outputs_at_once()
+        self._linear, self._rms_norm, self._attend = library.linear, library.rms_norm, library.attend
+        self._linear.argtypes = [*[POINTER] * 4, *[INT] * 4]
+        self._rms_norm.argtypes = [*[POINTER] * 3, INT, INT, FLOAT]
+        self._attend.argtypes = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, ctypes.c_long, INT, INT]
+        for function in (self._linear, self._rms_norm, self._attend):
+            function.restype = None
+
+    def in_order(self, weight: Tensor) -> Tensor:
+        """Weights [outputs, inputs], inputs even → as `linear` reads them, rounded to bfloat16."""
+        outputs, inputs = weight.shape
+        tiles = -(-outputs // self._outputs)
+        rounded = weight.new_zeros(tiles * self._outputs, inputs, dtype=torch.bfloat16)
+        rounded[:outputs] = weight
+        return rounded.view(2 * tiles, self._outputs // 2, inputs // 2, 2).transpose(1, 2).contiguous()
+
+    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: int) -> Tensor:
+        """x [..., inputs] → [..., outputs] in the precision of x; weight as of `in_order`, bias float32."""
+        rows = x.float().contiguous()
+        made = rows.new_empty(*x.shape[:-1], outputs)
+        count, inputs = rows.numel() // rows.shape[-1], rows.shape[-1]
+        self._linear(
+            *map(_address, (weight, rows, bias, made)), count, inputs, outputs, torch.get_num_threads()
+        )
+        return made.to(x.dtype)
+
+    def rms_norm(self, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        """x [..., C] float32 over its last dimension, times weight [C]."""
+        x = x.contiguous()
+        made = torch.empty_like(x)
+        length = x.shape[-1]
+        self._rms_norm(*map(_address, (x, weight, made)), x.numel() // length, length, epsilon)
+        return made
+
+    def attend(
+        self,
+        qkv: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        position: int,
+        angles: tuple[Tensor, Tensor] | None,
+        norms: Sequence[Tensor],
+        epsilon: float,
+    ) -> Tensor:
+        """One new position of each sequence over itself and those before it: qkv [B, 1, 3 C] → [B, 1, C].
+
+        keys, values [B, heads, room, C / heads]: of the positions so far; this one's are written. angles
+        [1, C / heads] turn queries and keys, norms [C / heads] are weights to normalise them with; either may
+        be missing (None, none).
+        """
+        batch, heads, room, length = keys.shape
+        made = qkv.new_empty(batch, 1, heads * length)
+        cosine, sine = angles or (None, None)
+        query, key = norms or (None, None)
+        # Below some 32 000 products a head a second core costs more than it brings.
+        threads = torch.get_num_threads() if batch * heads * length * (position + 1) >= 1 << 17 else 1
+        self._attend(
+            *map(_address, (qkv.contiguous(), cosine, sine, query, key)),
+            epsilon,
+            *map(_address, (keys, values, made)),
+            *(batch, heads, length, room, position, threads),
+        )
+        return made
+
+
+@contextmanager
+def kernels_in(module: nn.Module, kernels: Kernels | None) -> Iterator[None]:
+    """Until the end of the block the parts of a module that know of kernels have these."""
+    parts = [part for part in module.modules() if isinstance(part, UsesKernels)]
+    try:
+        for part in parts:
+            part.kernels = kernels
+        yield
+    finally:
+        for part in parts:
+            part.kernels = None
+
+
+class UsesKernels:
+    """A layer that is quicker with the kernels, while it has them, and gives the same without."""
+
+    kernels: Kernels | None = None
+
+
+@functools.cache
+def find_kernels() -> Kernels | None:
+    """The kernels; None where they cannot be had: no C compiler, or no place to keep what it makes."""
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        return None
+    for flags in (["-fopenmp"], []):
+        try:
+            return Kernels(ctypes.CDLL(str(_library(compiler, flags))))
+        except (OSError, subprocess.SubprocessError):
+            continue
+    return None
+
+
+def _library(compiler: str, flags: list[str]) -> Path:
+    """The compiled kernels, from the cache where they are there. Raises OSError and SubprocessError."""
+    tuned = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
+    command = [compiler, "-O3", tuned, "-ffp-contract=fast", "-fPIC", *flags, str(SOURCE)]
+    name = hashlib.sha256(repr((command, SOURCE.read_bytes(), _processor())).encode()).hexdigest()[:16]
+    library = cache_folder() / f"few_rows-{name}.so"
+    if not library.is_file():
+        with atomic(library) as made:
+            # Linked without OpenMP's own library: torch has one, and these are to run on its threads.
+            objects = made.with_suffix(".o")
+            try:
+                _run([*command, "-c", "-o", str(objects)])
+                _run([compiler, "-shared", str(objects), "-o", str(made), "-lm"])
+            finally:
+                objects.unlink(missing_ok=True)
+    return library
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+def _processor() -> str:
+    """What tells this kind of processor from others that may share the cache."""
+    if sys.platform != "linux":
+        return platform.processor()
+    lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    return "\n".join(
+        line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))
+    )
+
+
+def _address(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()

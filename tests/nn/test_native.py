@@ -1,0 +1,169 @@
+"""The compiled kernels give what torch gives, whatever is beside a row; without a compiler all goes on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from melgpt.nn import native
+from melgpt.nn.linear import Linear, packed
+from melgpt.nn.native import Kernels, find_kernels, kernels_in
+from melgpt.nn.transformer import Attention, BlockConfig, LayerCache, RMSNorm, rotary_angles
+from melgpt.runtime import threads
+
+
+@pytest.fixture
+def kernels() -> Kernels:
+    found = find_kernels()
+    if found is None:
+        pytest.skip("no C compiler here")
+    return found
+
+
+@pytest.fixture
+def anew() -> Iterator[None]:
+    find_kernels.cache_clear()
+    yield
+    find_kernels.cache_clear()
+
+
+def _linear(kernels: Kernels, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return kernels.linear(x, kernels.in_order(weight), bias, len(weight))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("inputs", "outputs"), [(2, 1), (96, 160), (1030, 33), (514, 64)])
+@pytest.mark.parametrize("rows", [*range(1, 14), 48, 49, 100])
+def test_products_are_those_of_the_rounded_weights(
+    kernels: Kernels, rows: int, inputs: int, outputs: int, bias: bool
+) -> None:
+    weight, x = torch.randn(outputs, inputs), torch.randn(rows, 1, inputs)
+    offset = torch.randn(outputs) if bias else None
+    expected = F.linear(x.double(), weight.bfloat16().double(), None if offset is None else offset.double())
+    assert torch.allclose(_linear(kernels, x, weight, offset).double(), expected, atol=1e-6 * inputs)
+
+
+def test_a_row_does_not_depend_on_those_beside_it_nor_on_threads(kernels: Kernels) -> None:
+    weight, x = torch.randn(130, 1100), torch.randn(61, 1100)
+    alone = torch.cat([_linear(kernels, row[None], weight, None) for row in x])
+    for count in (2, 3, 5, 8, 33, 61):
+        together = torch.cat([_linear(kernels, part, weight, None) for part in x.split(count)])
+        assert torch.equal(together, alone)
+    with threads(1):
+        assert torch.equal(_linear(kernels, x, weight, None), alone)
+
+
+def test_rows_in_bfloat16_stay_so(kernels: Kernels) -> None:
+    x, weight = torch.randn(3, 64).bfloat16(), torch.randn(40, 64)
+    made = _linear(kernels, x, weight, None)
+    assert made.dtype == torch.bfloat16
+    assert torch.allclose(made.float(), F.linear(x.float(), weight.bfloat16().float()), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("width", [6, 64, 100])
+def test_norms_are_torchs(kernels: Kernels, width: int) -> None:
+    norm, x = RMSNorm(width), torch.randn(5, 3, width)
+    with torch.inference_mode():
+        norm.weight.uniform_(0.5, 2)
+        expected = norm(x)
+        with kernels_in(norm, kernels):
+            assert torch.allclose(norm(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("width", "heads"), [(24, 2), (48, 1), (256, 2)])
+@pytest.mark.parametrize("modern", [True, False])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_attention_to_the_past_is_torchs(
+    kernels: Kernels, batch: int, modern: bool, width: int, heads: int
+) -> None:
+    sizes = {"layers": 1, "width": width, "heads": heads, "dropout": 0.0}
+    layer = Attention(BlockConfig.parse(sizes) if modern else BlockConfig.seed(**sizes)).eval()
+    x, length = torch.randn(batch, 300, width), width // heads
+    with torch.inference_mode():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randn_like(parameter) * width**-0.5)
+
+        def run() -> tuple[Tensor, LayerCache]:
+            room = (batch, heads, 310, length)
+            cache = LayerCache(torch.full(room, torch.nan), torch.full(room, torch.nan))
+            outputs = []
+            for at in range(x.shape[1]):
+                angles = rotary_angles(torch.arange(at, at + 1), length) if modern else None
+                outputs.append(layer(x[:, at : at + 1], at, angles, cache))
+            return torch.cat(outputs, dim=1), cache
+
+        expected, plain = run()
+        with kernels_in(layer, kernels):
+            found, quick = run()
+    assert torch.allclose(found, expected, atol=1e-4)
+    assert torch.allclose(quick.keys[:, :, :300], plain.keys[:, :, :300], atol=1e-4)
+    assert torch.allclose(quick.values[:, :, :300], plain.values[:, :, :300], atol=1e-4)
+    assert quick.keys[:, :, 300:].isnan().all(), "room that nobody has come to yet stays untouched"
+
+
+def test_several_positions_at_once_go_the_plain_way(kernels: Kernels) -> None:
+    layer = Attention(BlockConfig.seed(layers=1, width=16, heads=2, dropout=0.0)).eval()
+    x = torch.randn(2, 7, 16)
+    with torch.inference_mode():
+        expected = layer(x, 0, None, None)
+        with kernels_in(layer, kernels):
+            cache = LayerCache(torch.zeros(2, 2, 9, 8), torch.zeros(2, 2, 9, 8))
+            assert torch.equal(layer(x, 0, None, cache), expected)
+
+
+def test_what_was_compiled_is_kept(
+    kernels: Kernels, anew: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert find_kernels() is not None
+    (library,) = (tmp_path / "melgpt").iterdir()
+    written = library.stat().st_mtime_ns
+    find_kernels.cache_clear()
+    assert find_kernels() is not None
+    assert [(file, file.stat().st_mtime_ns) for file in (tmp_path / "melgpt").iterdir()] == [
+        (library, written)
+    ]
+
+
+@pytest.mark.parametrize("compiler", ["no-such-compiler", "false"])
+def test_without_a_compiler_that_works_there_are_none(
+    anew: None, compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CC", compiler)
+    assert find_kernels() is None
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_without_a_place_to_keep_them_there_are_none(
+    anew: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "melgpt").write_text("a file where the folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert find_kernels() is None
+
+
+def test_another_processor_gets_its_own(
+    kernels: Kernels, anew: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert find_kernels() is not None
+    find_kernels.cache_clear()
+    monkeypatch.setattr(native, "_processor", lambda: "another")
+    assert find_kernels() is not None
+    assert len(list((tmp_path / "melgpt").iterdir())) == 2
+
+
+def test_packed_layers_read_rounded_weights_only_where_that_is_allowed(kernels: Kernels) -> None:
+    layer, x = Linear(64, 32), torch.randn(1, 64)
+    with torch.inference_mode():
+        exact = layer(x)
+        with packed(layer, 1, kernels):
+            assert torch.equal(layer(x), exact)
+        with packed(layer, 1, kernels, rounded=True):
+            rounded = layer(x)
+    assert torch.allclose(rounded, exact, atol=0.02)
+    assert not torch.equal(rounded, exact)
