@@ -71,7 +71,7 @@ def _row(name: str, gpt: GPT, batch: int, plain: float, machine: Machine, quick:
         times,
         plain=plain,
         limit=TOKENS * each,
-        note="whole batch; limit: reading the weights (bf16), or the products; alternative: transformers' GPT-2",
+        note="whole batch; limit: reading weights (bf16) or the products; alternative: transformers' GPT-2",
     )
 
 
