@@ -15,7 +15,7 @@
 #endif
 #define WIDTH (2 * LANES)
 #define PAIRS 256 /* of inputs: what two panels have for them stays in the first cache while all rows pass */
-#define ROWS 6    /* whose sums for a panel fit the registers */
+#define ROWS 5    /* whose sums for a panel fit 16 registers, with the weights */
 #define MOST 48   /* rows at a time */
 
 typedef float floats __attribute__((vector_size(4 * LANES), aligned(4)));
@@ -29,7 +29,7 @@ static inline __attribute__((always_inline)) void add(
     const int rows, const int panels, const uint32_t *weights, long panel, const float *x, long inputs, int pairs,
     sums *total, int first)
 {
-    floats sum[ROWS][2] = {{{0}}};
+    floats sum[6][2] = {{{0}}}; /* of rows and panels: ROWS and 1, or 3 and 2 */
     for (int pair = 0; pair < pairs; pair++, weights += WIDTH, x += 2)
 #pragma GCC unroll 2
         for (int p = 0; p < panels; p++) {
@@ -60,7 +60,7 @@ static void add_some(
 {
 #define CASE(r, p) \
     case 2 * r + p: add(r, p, weights, panel, x, inputs, pairs, total, first); break;
-    switch (2 * rows + panels) { CASE(1, 2) CASE(2, 2) CASE(3, 2) CASE(3, 1) CASE(4, 1) CASE(5, 1) CASE(6, 1) }
+    switch (2 * rows + panels) { CASE(1, 2) CASE(2, 2) CASE(3, 2) CASE(3, 1) CASE(4, 1) CASE(5, 1) }
 #undef CASE
 }
 
@@ -74,7 +74,7 @@ void linear(
     for (int output = 0; output < outputs; output += 2 * WIDTH)
         for (int top = 0; top < rows; top += MOST) {
             const int height = rows - top < MOST ? rows - top : MOST;
-            const int parts = (height + ROWS - 1) / ROWS, panels = height <= ROWS / 2 ? 2 : 1;
+            const int parts = (height + ROWS - 1) / ROWS, panels = height <= 3 ? 2 : 1;
             sums total[MOST];
             memset(total, 0, height * sizeof(sums));
             for (int p = 0; p < 2; p += panels)

@@ -4,10 +4,12 @@ import math
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from melgpt.gpt.model import GPT, weight_decay_groups
+from melgpt.nn.native import find_kernels
 from melgpt.nn.transformer import BlockConfig
+from melgpt.runtime import threads
 from tiny_gpt import BLOCKS, ROWS, VOCABULARY, WIDTH, made
 
 
@@ -47,6 +49,27 @@ def test_the_cache_gives_the_logits_of_the_whole_pass(gpt: GPT, given: int) -> N
     for index in range(given, 12):
         logits = gpt.step(tokens[:, index], index, 2, cache)
         assert torch.allclose(logits, whole[:, index + 1], atol=1e-4)
+
+
+def test_with_kernels_a_sequence_depends_neither_on_those_beside_it_nor_on_threads(gpt: GPT) -> None:
+    if find_kernels() is None:
+        pytest.skip("no C compiler here")
+    gpt.write_quickly(rounded=True, kernels=True)
+    tokens, prefix = torch.randint(VOCABULARY, (7, 12)), torch.randn(7, 1, WIDTH)
+
+    def written(part: slice) -> Tensor:
+        given, first = tokens[part], prefix[part]
+        cache = gpt.empty_cache(len(given), 1 + 12)
+        with gpt.writing(len(given)):
+            logits = [gpt.prefill(given[:, :0], first, cache)]
+            logits += [gpt.step(given[:, i], i, 1, cache) for i in range(12)]
+        return torch.stack(logits, dim=1)
+
+    with torch.inference_mode():
+        together = written(slice(None))
+        with threads(1):
+            alone = torch.cat([written(slice(i, i + 1)) for i in range(len(tokens))])
+        assert torch.equal(together, alone)
 
 
 @pytest.mark.parametrize("blocks", BLOCKS)
