@@ -24,6 +24,28 @@ typedef floats sums[2][2]; /* of one row: two panels of two vectors */
 
 int outputs_at_once(void) { return 2 * WIDTH; }
 
+/* The nearest bfloat16, the even one of two, in the upper half. Not-a-number stays so. */
+static uint32_t rounded(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return value == value ? (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u : bits | 0x400000;
+}
+
+/* weights [outputs, inputs], inputs an even number -> as `linear` reads them, with zeros for outputs that are not. */
+void in_order(const float *weights, uint32_t *ordered, int outputs, int inputs, int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int output = 0; output < outputs; output += WIDTH) {
+        uint32_t *panel = ordered + (long)output * (inputs / 2);
+        for (int i = 0; i < WIDTH; i++)
+            for (int pair = 0; pair < inputs / 2; pair++) {
+                const float *two = weights + (long)(output + i) * inputs + 2 * pair;
+                panel[(long)pair * WIDTH + i] = output + i < outputs ? rounded(two[0]) >> 16 | rounded(two[1]) : 0;
+            }
+    }
+}
+
 /* Adds to the sums of some rows what some panels, the next one `panel` words on, have for some pairs of inputs. */
 static inline __attribute__((always_inline)) void add(
     const int rows, const int panels, const uint32_t *weights, long panel, const float *x, long inputs, int pairs,

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -29,20 +30,23 @@ class Kernels:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._outputs: int = library.outputs_at_once()
-        self._linear, self._rms_norm, self._attend = library.linear, library.rms_norm, library.attend
+        self._in_order, self._linear = library.in_order, library.linear
+        self._rms_norm, self._attend = library.rms_norm, library.attend
+        self._in_order.argtypes = [POINTER, POINTER, *[INT] * 3]
         self._linear.argtypes = [*[POINTER] * 4, *[INT] * 4]
         self._rms_norm.argtypes = [*[POINTER] * 3, INT, INT, FLOAT]
         self._attend.argtypes = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, ctypes.c_long, INT, INT]
-        for function in (self._linear, self._rms_norm, self._attend):
+        for function in (self._in_order, self._linear, self._rms_norm, self._attend):
             function.restype = None
 
     def in_order(self, weight: Tensor) -> Tensor:
         """Weights [outputs, inputs], inputs even → as `linear` reads them, rounded to bfloat16."""
+        weight = weight.float().contiguous()
         outputs, inputs = weight.shape
-        tiles = -(-outputs // self._outputs)
-        rounded = weight.new_zeros(tiles * self._outputs, inputs, dtype=torch.bfloat16)
-        rounded[:outputs] = weight
-        return rounded.view(2 * tiles, self._outputs // 2, inputs // 2, 2).transpose(1, 2).contiguous()
+        room = -(-outputs // self._outputs) * self._outputs
+        ordered = weight.new_zeros(room, inputs, dtype=torch.bfloat16)
+        self._in_order(_address(weight), _address(ordered), outputs, inputs, torch.get_num_threads())
+        return ordered
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: int) -> Tensor:
         """x [..., inputs] → [..., outputs] in the precision of x; weight as of `in_order`, bias float32."""
@@ -115,8 +119,8 @@ class UsesKernels:
 @functools.cache
 def find_kernels() -> Kernels | None:
     """The kernels; None where they cannot be had: no C compiler, or no place to keep what it makes."""
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    if compiler is None:
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    if not compiler or shutil.which(compiler[0]) is None:
         return None
     for flags in (["-fopenmp"], []):
         try:
@@ -126,10 +130,10 @@ def find_kernels() -> Kernels | None:
     return None
 
 
-def _library(compiler: str, flags: list[str]) -> Path:
+def _library(compiler: list[str], flags: list[str]) -> Path:
     """The compiled kernels, from the cache where they are there. Raises OSError and SubprocessError."""
     tuned = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
-    command = [compiler, "-O3", tuned, "-ffp-contract=fast", "-fPIC", *flags, str(SOURCE)]
+    command = [*compiler, "-O3", tuned, "-ffp-contract=fast", "-fPIC", *flags]
     name = hashlib.sha256(repr((command, SOURCE.read_bytes(), _processor())).encode()).hexdigest()[:16]
     library = cache_folder() / f"few_rows-{name}.so"
     if not library.is_file():
@@ -137,8 +141,8 @@ def _library(compiler: str, flags: list[str]) -> Path:
             # Linked without OpenMP's own library: torch has one, and these are to run on its threads.
             objects = made.with_suffix(".o")
             try:
-                _run([*command, "-c", "-o", str(objects)])
-                _run([compiler, "-shared", str(objects), "-o", str(made), "-lm"])
+                _run([*command, "-c", str(SOURCE), "-o", str(objects)])
+                _run([*compiler, "-shared", str(objects), "-o", str(made), "-lm"])
             finally:
                 objects.unlink(missing_ok=True)
     return library

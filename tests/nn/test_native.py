@@ -46,6 +46,16 @@ def test_products_are_those_of_the_rounded_weights(
     assert torch.allclose(_linear(kernels, x, weight, offset).double(), expected, atol=1e-6 * inputs)
 
 
+def test_weights_are_rounded_as_torch_rounds_them(kernels: Kernels) -> None:
+    weight = torch.randn(33, 514) * 10 ** torch.randn(33, 514)
+    weight[0, :6] = torch.tensor([torch.inf, -torch.inf, torch.nan, 0.0, 1 + 2**-8, 1 + 3 * 2**-8])
+    ordered = kernels.in_order(weight)
+    panels = ordered.view(-1, 257, kernels.in_order(weight[:1]).shape[0] // 2, 2).transpose(1, 2)
+    found = panels.reshape(len(ordered), 514)
+    assert torch.equal(found[:33].nan_to_num(7), weight.bfloat16().nan_to_num(7))
+    assert not found[33:].any()
+
+
 def test_a_row_does_not_depend_on_those_beside_it_nor_on_threads(kernels: Kernels) -> None:
     weight, x = torch.randn(130, 1100), torch.randn(61, 1100)
     alone = torch.cat([_linear(kernels, row[None], weight, None) for row in x])
