@@ -29,7 +29,8 @@ static uint32_t rounded(float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
-    return value == value ? (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u : bits | 0x400000;
+    bits = value == value ? bits + 0x7fff + (bits >> 16 & 1) : bits | 0x400000;
+    return bits & 0xffff0000u;
 }
 
 /* weights [outputs, inputs], inputs an even number -> as `linear` reads them, with zeros for outputs that are not. */
@@ -134,6 +135,7 @@ static void normalise(const float *x, const float *weight, float *y, int length,
     for (int i = 0; i < length; i++) y[i] = x[i] * scale * weight[i];
 }
 
+/* The same for x [rows, length]. */
 void rms_norm(const float *x, const float *weight, float *y, int rows, int length, float epsilon)
 {
     for (int row = 0; row < rows; row++) normalise(x + (long)row * length, weight, y + (long)row * length, length, epsilon);

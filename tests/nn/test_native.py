@@ -49,6 +49,8 @@ def test_products_are_those_of_the_rounded_weights(
 def test_weights_are_rounded_as_torch_rounds_them(kernels: Kernels) -> None:
     weight = torch.randn(33, 514) * 10 ** torch.randn(33, 514)
     weight[0, :6] = torch.tensor([torch.inf, -torch.inf, torch.nan, 0.0, 1 + 2**-8, 1 + 3 * 2**-8])
+    # Not a number either, with bits below the upper half.
+    weight[1, 1] = torch.tensor(0x7FA12345, dtype=torch.int32).view(torch.float32)
     ordered = kernels.in_order(weight)
     panels = ordered.view(-1, 257, kernels.in_order(weight[:1]).shape[0] // 2, 2).transpose(1, 2)
     found = panels.reshape(len(ordered), 514)
