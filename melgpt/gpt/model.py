@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from melgpt.nn.linear import Linear, packed
 from melgpt.nn.native import find_kernels
@@ -50,7 +51,8 @@ class Transformer(nn.Module):
         """Of table [rows, D] the lines of the rows of tokens first … first + count - 1, [count, D]."""
         if count == 1:
             return table[first % self.rows].unsqueeze(0)
-        return table[torch.arange(first, first + count, device=table.device) % self.rows]
+        # As an embedding, whose gradients are summed in one order whatever the threads.
+        return F.embedding(torch.arange(first, first + count, device=table.device) % self.rows, table)
 
     def _blocks(self, x: Tensor, start: int, cache: list[LayerCache] | None) -> Tensor:
         end = start + x.shape[1]
