@@ -49,7 +49,12 @@ class Kernels:
         return ordered
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: int) -> Tensor:
-        """x [..., inputs] → [..., outputs] in the precision of x; weight as of `in_order`, bias float32."""
+        """x [..., inputs] → [..., outputs] in the precision of x; weight as of `in_order`, bias float32.
+
+        Raises ValueError for another number of inputs.
+        """
+        if x.shape[-1] != weight.shape[1]:
+            raise ValueError(f"{x.shape[-1]} inputs for weights of {weight.shape[1]}")
         rows = x.float().contiguous()
         made = rows.new_empty(*x.shape[:-1], outputs)
         count, inputs = rows.numel() // rows.shape[-1], rows.shape[-1]
@@ -80,13 +85,15 @@ class Kernels:
 
         keys, values [B, heads, room, C / heads]: of the positions so far; this one's are written. angles
         [1, C / heads] turn queries and keys, norms [C / heads] are weights to normalise them with; either may
-        be missing (None, none).
+        be missing (None, none). Raises ValueError where the cache has no room for the position.
         """
         batch, heads, room, length = keys.shape
+        if position >= room or qkv.shape != (batch, 1, 3 * heads * length):
+            raise ValueError(f"position {position} of {list(qkv.shape)} for a cache of {list(keys.shape)}")
         made = qkv.new_empty(batch, 1, heads * length)
         cosine, sine = angles or (None, None)
         query, key = norms or (None, None)
-        # Below some 32 000 products a head a second core costs more than it brings.
+        # Below some 130 000 products they are over before a second core has begun.
         threads = torch.get_num_threads() if batch * heads * length * (position + 1) >= 1 << 17 else 1
         self._attend(
             *map(_address, (qkv.contiguous(), cosine, sine, query, key)),
@@ -125,7 +132,7 @@ def find_kernels() -> Kernels | None:
     for flags in (["-fopenmp"], []):
         try:
             return Kernels(ctypes.CDLL(str(_library(compiler, flags))))
-        except (OSError, subprocess.SubprocessError):
+        except (OSError, RuntimeError, subprocess.SubprocessError):  # RuntimeError: a user without a home
             continue
     return None
 

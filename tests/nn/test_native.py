@@ -116,6 +116,15 @@ def test_attention_to_the_past_is_torchs(
     assert quick.keys[:, :, 300:].isnan().all(), "room that nobody has come to yet stays untouched"
 
 
+def test_what_does_not_fit_is_refused(kernels: Kernels) -> None:
+    with pytest.raises(ValueError, match="5 inputs for weights of 6"):
+        kernels.linear(torch.zeros(1, 5), kernels.in_order(torch.zeros(4, 6)), None, 4)
+    keys, values = torch.zeros(2, 2, 9, 8), torch.zeros(2, 2, 9, 8)
+    for batch, position in ((2, 9), (3, 0)):
+        with pytest.raises(ValueError, match="for a cache of"):
+            kernels.attend(torch.zeros(batch, 1, 48), keys, values, position, None, (), 1e-6)
+
+
 def test_several_positions_at_once_go_the_plain_way(kernels: Kernels) -> None:
     layer = Attention(BlockConfig.seed(layers=1, width=16, heads=2, dropout=0.0)).eval()
     x = torch.randn(2, 7, 16)
@@ -155,6 +164,15 @@ def test_without_a_place_to_keep_them_there_are_none(
 ) -> None:
     (tmp_path / "melgpt").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert find_kernels() is None
+
+
+def test_without_a_home_there_are_none(anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
     assert find_kernels() is None
 
 
