@@ -6,18 +6,19 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melgpt.nn.linear import Linear, packed
-from melgpt.nn.native import find_kernels
+from melgpt.nn.native import Kernels, find_kernels
 from melgpt.nn.transformer import Angles, Block, BlockConfig, Dropout, LayerCache, norm, rotary_angles
 from melgpt.runtime import threads
 
 SMALL_BYTES = 64 << 20
-"""Weights, times sequences at a time, from which on a second core pays."""
+"""Weights, times sequences at a time, from which on a second core pays: half as many with the kernels."""
 
 
 class Transformer(nn.Module):
@@ -116,14 +117,19 @@ class GPT(Transformer):
         return self._logits(x[:, prefix.shape[1] - 1 :], 0)
 
     def empty_cache(self, batch: int, length: int) -> list[LayerCache]:
-        """A cache with room for `length` positions."""
+        """A cache with room for `length` positions, in bf16 where weights may be read as that, too."""
         shape = (batch, self.config.heads, length, self.config.width // self.config.heads)
-        weight = next(self.blocks.parameters())
-        return [LayerCache(weight.new_empty(shape), weight.new_empty(shape)) for _ in self.blocks]
+        halves = self._rounded and self._kernels() is not None
+        kind = torch.bfloat16 if halves else self._precision
+        empty = partial(torch.empty, shape, dtype=kind, device=self.head.weight.device)
+        return [LayerCache(empty(), empty()) for _ in self.blocks]
 
     def write_quickly(self, *, rounded: bool, kernels: bool) -> None:
         """How `writing` may lay it out: with weights read as bf16, with kernels that are compiled for it."""
         self._rounded, self._compiled = rounded, kernels
+
+    def _kernels(self) -> Kernels | None:
+        return find_kernels() if self._compiled and self.head.weight.device.type == "cpu" else None
 
     @contextmanager
     def writing(self, sequences: int) -> Iterator[None]:
@@ -131,8 +137,8 @@ class GPT(Transformer):
 
         On one core where no product is worth two: those of a small GPT are over before a second has begun.
         """
-        size = sum(p.nbytes for p in self.blocks.parameters())
-        kernels = find_kernels() if self._compiled and self.head.weight.device.type == "cpu" else None
+        kernels = self._kernels()
+        size = sum(p.nbytes for p in self.blocks.parameters()) * (2 if kernels else 1)
         with (
             packed(self, sequences, kernels, rounded=self._rounded),
             nullcontext() if size * sequences >= SMALL_BYTES else threads(1),

@@ -1,4 +1,4 @@
-"""The kernels of few_rows.c, compiled where there is a C compiler; all goes without them, more slowly.
+"""The kernels in kernels/, compiled where there is a C compiler; all goes without them, more slowly.
 
 They are compiled for this very processor when first needed (less than a second) and kept in the user's cache.
 """
@@ -15,13 +15,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from melgpt.paths import atomic, cache_folder
 
-SOURCE = Path(__file__).with_name("few_rows.c")
+SOURCES = Path(__file__).with_name("kernels")
 POINTER, INT, FLOAT = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
 
 
@@ -30,14 +31,14 @@ class Kernels:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._outputs: int = library.outputs_at_once()
-        self._in_order, self._linear = library.in_order, library.linear
-        self._rms_norm, self._attend = library.rms_norm, library.attend
-        self._in_order.argtypes = [POINTER, POINTER, *[INT] * 3]
-        self._linear.argtypes = [*[POINTER] * 4, *[INT] * 4]
-        self._rms_norm.argtypes = [*[POINTER] * 3, INT, INT, FLOAT]
-        self._attend.argtypes = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, ctypes.c_long, INT, INT]
-        for function in (self._in_order, self._linear, self._rms_norm, self._attend):
-            function.restype = None
+        self._in_order = _function(library.in_order, [POINTER, POINTER, *[INT] * 3])
+        self._linear = _function(library.linear, [*[POINTER] * 5, *[INT] * 4])
+        self._rms_norm = _function(library.rms_norm, [*[POINTER] * 3, INT, INT, FLOAT, INT])
+        self._layer_norm = _function(library.layer_norm, [*[POINTER] * 4, INT, INT, FLOAT, INT])
+        self._gelu = _function(library.gelu, [POINTER, POINTER, *[INT] * 3])
+        self._swiglu = _function(library.swiglu, [POINTER, POINTER, *[INT] * 3])
+        attention = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, ctypes.c_long, *[INT] * 3]
+        self._attend = _function(library.attend, attention)
 
     def in_order(self, weight: Tensor) -> Tensor:
         """Weights [outputs, inputs], inputs even → as `linear` reads them, rounded to bfloat16."""
@@ -57,18 +58,36 @@ class Kernels:
             raise ValueError(f"{x.shape[-1]} inputs for weights of {weight.shape[1]}")
         rows = x.float().contiguous()
         made = rows.new_empty(*x.shape[:-1], outputs)
-        count, inputs = rows.numel() // rows.shape[-1], rows.shape[-1]
-        self._linear(
-            *map(_address, (weight, rows, bias, made)), count, inputs, outputs, torch.get_num_threads()
-        )
+        tensors = weight, rows, bias, made, torch.empty_like(rows)
+        self._linear(*map(_address, tensors), *_rows(rows), outputs, torch.get_num_threads())
         return made.to(x.dtype)
 
     def rms_norm(self, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
         """x [..., C] float32 over its last dimension, times weight [C]."""
         x = x.contiguous()
         made = torch.empty_like(x)
-        length = x.shape[-1]
-        self._rms_norm(*map(_address, (x, weight, made)), x.numel() // length, length, epsilon)
+        self._rms_norm(*map(_address, (x, weight, made)), *_rows(x), epsilon, torch.get_num_threads())
+        return made
+
+    def layer_norm(self, x: Tensor, weight: Tensor, bias: Tensor | None, epsilon: float) -> Tensor:
+        """x [..., C] float32 over its last dimension, times weight [C] plus bias [C]."""
+        x = x.contiguous()
+        made = torch.empty_like(x)
+        self._layer_norm(*map(_address, (x, weight, bias, made)), *_rows(x), epsilon, torch.get_num_threads())
+        return made
+
+    def gelu(self, x: Tensor) -> Tensor:
+        """x [..., C] float32, each number times the normal distribution's share below it."""
+        x = x.contiguous()
+        made = torch.empty_like(x)
+        self._gelu(_address(x), _address(made), *_rows(x), torch.get_num_threads())
+        return made
+
+    def swiglu(self, x: Tensor) -> Tensor:
+        """x [..., 2 C] float32 → [..., C]: the SiLU of the first half times the second."""
+        x = x.contiguous()
+        made = x.new_empty(*x.shape[:-1], x.shape[-1] // 2)
+        self._swiglu(_address(x), _address(made), *_rows(made), torch.get_num_threads())
         return made
 
     def attend(
@@ -83,7 +102,8 @@ class Kernels:
     ) -> Tensor:
         """One new position of each sequence over itself and those before it: qkv [B, 1, 3 C] → [B, 1, C].
 
-        keys, values [B, heads, room, C / heads]: of the positions so far; this one's are written. angles
+        keys, values [B, heads, room, C / heads], float32 or bfloat16: of the positions so far; this one's are
+        written. angles
         [1, C / heads] turn queries and keys, norms [C / heads] are weights to normalise them with; either may
         be missing (None, none). Raises ValueError where the cache has no room for the position.
         """
@@ -99,7 +119,7 @@ class Kernels:
             *map(_address, (qkv.contiguous(), cosine, sine, query, key)),
             epsilon,
             *map(_address, (keys, values, made)),
-            *(batch, heads, length, room, position, threads),
+            *(batch, heads, length, room, position, keys.dtype == torch.bfloat16, threads),
         )
         return made
 
@@ -129,34 +149,26 @@ def find_kernels() -> Kernels | None:
     compiler = shlex.split(os.environ.get("CC", "cc"))
     if not compiler or shutil.which(compiler[0]) is None:
         return None
-    for flags in (["-fopenmp"], []):
-        try:
-            return Kernels(ctypes.CDLL(str(_library(compiler, flags))))
-        except (OSError, RuntimeError, subprocess.SubprocessError):  # RuntimeError: a user without a home
-            continue
-    return None
+    try:
+        return Kernels(ctypes.CDLL(str(_library(compiler))))
+    except (OSError, RuntimeError, subprocess.SubprocessError):  # RuntimeError: a user without a home
+        return None
 
 
-def _library(compiler: list[str], flags: list[str]) -> Path:
+def _library(compiler: list[str]) -> Path:
     """The compiled kernels, from the cache where they are there. Raises OSError and SubprocessError."""
     tuned = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
-    command = [*compiler, "-O3", tuned, "-ffp-contract=fast", "-fPIC", *flags]
-    name = hashlib.sha256(repr((command, SOURCE.read_bytes(), _processor())).encode()).hexdigest()[:16]
-    library = cache_folder() / f"few_rows-{name}.so"
+    command = [*compiler, "-O3", tuned, "-ffp-contract=fast", "-fPIC", "-shared", "-pthread"]
+    files = sorted(SOURCES.iterdir())
+    what = (command, [file.read_bytes() for file in files], _processor())
+    library = cache_folder() / f"kernels-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.so"
     if not library.is_file():
+        sources = [str(file) for file in files if file.suffix == ".c"]
         with atomic(library) as made:
-            # Linked without OpenMP's own library: torch has one, and these are to run on its threads.
-            objects = made.with_suffix(".o")
-            try:
-                _run([*command, "-c", str(SOURCE), "-o", str(objects)])
-                _run([*compiler, "-shared", str(objects), "-o", str(made), "-lm"])
-            finally:
-                objects.unlink(missing_ok=True)
+            subprocess.run(
+                [*command, *sources, "-o", str(made), "-lm"], check=True, capture_output=True, timeout=60
+            )
     return library
-
-
-def _run(command: list[str]) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 def _processor() -> str:
@@ -167,6 +179,16 @@ def _processor() -> str:
     return "\n".join(
         line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))
     )
+
+
+def _function(function: Any, arguments: list[Any]) -> Any:
+    function.argtypes, function.restype = arguments, None
+    return function
+
+
+def _rows(x: Tensor) -> tuple[int, int]:
+    """How many vectors [..., C] there are, and their length C."""
+    return x.numel() // x.shape[-1], x.shape[-1]
 
 
 def _address(tensor: Tensor | None) -> int | None:

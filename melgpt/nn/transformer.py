@@ -60,7 +60,10 @@ class BlockConfig(Config):
 
 @dataclass
 class LayerCache:
-    """Keys and values [B, heads, room, C / heads] of the positions a layer has seen; written in place."""
+    """Keys and values [B, heads, room, C / heads] of the positions a layer has seen; written in place.
+
+    They may be of less precision than the layer.
+    """
 
     keys: Tensor
     values: Tensor
@@ -82,8 +85,17 @@ class RMSNorm(UsesKernels, nn.RMSNorm):
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
+class LayerNorm(UsesKernels, nn.LayerNorm):
+    """torch's."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kernels is not None and x.dtype == self.weight.dtype == torch.float32:
+            return self.kernels.layer_norm(x, self.weight, self.bias, self.eps)
+        return super().forward(x)
+
+
 def norm(config: BlockConfig) -> nn.Module:
-    return RMSNorm(config.width) if config.norm == "rms" else nn.LayerNorm(config.width)
+    return RMSNorm(config.width) if config.norm == "rms" else LayerNorm(config.width)
 
 
 Angles = tuple[Tensor, Tensor]
@@ -141,7 +153,7 @@ class Attention(UsesKernels, nn.Module):
         if cache is not None:
             cache.keys[:, :, start:end] = k
             cache.values[:, :, start:end] = v
-            k, v = cache.keys[:, :, :end], cache.values[:, :, :end]
+            k, v = (kept[:, :, :end].to(q.dtype) for kept in (cache.keys, cache.values))
         several = x.shape[1] > 1
         if several and start > 0:
             raise ValueError("several positions at once are only possible at the start of a sequence")
@@ -152,7 +164,7 @@ class Attention(UsesKernels, nn.Module):
         return self.project(attended.transpose(1, 2).flatten(2))
 
 
-class SwiGLU(nn.Module):
+class SwiGLU(UsesKernels, nn.Module):
     def __init__(self, config: BlockConfig) -> None:
         super().__init__()
         # Two thirds of 4 C, rounded up to a multiple of 32: as many weights as the GELU form.
@@ -161,18 +173,24 @@ class SwiGLU(nn.Module):
         self.outward = Linear(hidden, config.width, bias=config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, value = self.inward(x).chunk(2, dim=-1)
+        both = self.inward(x)
+        if self.kernels is not None and both.dtype == torch.float32:
+            return self.outward(self.kernels.swiglu(both))
+        gate, value = both.chunk(2, dim=-1)
         return self.outward(F.silu(gate) * value)
 
 
-class GELU(nn.Module):
+class GELU(UsesKernels, nn.Module):
     def __init__(self, config: BlockConfig) -> None:
         super().__init__()
         self.inward = Linear(config.width, 4 * config.width, bias=config.bias)
         self.outward = Linear(4 * config.width, config.width, bias=config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.outward(F.gelu(self.inward(x)))
+        inner = self.inward(x)
+        if self.kernels is not None and inner.dtype == torch.float32:
+            return self.outward(self.kernels.gelu(inner))
+        return self.outward(F.gelu(inner))
 
 
 class Block(nn.Module):

@@ -1,0 +1,64 @@
+/* Vectors of float32, as wide as the processor has them, and what is made of them alone. */
+#ifndef LANES_H
+#define LANES_H
+
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __AVX512F__
+#define LANES 16
+#else
+#define LANES 8
+#endif
+
+typedef float floats __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef uint32_t words __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef float eight __attribute__((vector_size(32), aligned(4)));
+typedef float four __attribute__((vector_size(16), aligned(4)));
+
+/* The nearest bfloat16, the even one of two, in the upper half. Not-a-number stays so. */
+static inline uint32_t nearest_half(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits = value == value ? bits + 0x7fff + (bits >> 16 & 1) : bits | 0x400000;
+    return bits & 0xffff0000u;
+}
+
+/* The sum of all lanes, halves first. */
+static inline float sum_of(floats lanes)
+{
+#if LANES == 16
+    eight half[2];
+    memcpy(half, &lanes, sizeof half);
+    const eight sums = half[0] + half[1];
+#else
+    const eight sums = lanes;
+#endif
+    four quarter[2];
+    memcpy(quarter, &sums, sizeof quarter);
+    const four left = quarter[0] + quarter[1];
+    return (left[0] + left[2]) + (left[1] + left[3]);
+}
+
+/* e to the x, within 2 units in the last place: 2^n times a series for what is left, which lies within ln 2 / 2.
+ * From -80 to 88; beyond, the value there, which is all but nothing, or very much. */
+static inline floats exp_of(floats x)
+{
+    const floats low = {0}, least = low - 80, most = low + 88;
+    x = (floats)(((words)(x < least) & (words)least) | (~(words)(x < least) & (words)x));
+    x = (floats)(((words)(x > most) & (words)most) | (~(words)(x > most) & (words)x));
+    const float turn = 12582912; /* 1.5 * 2^23: added to it, a number is rounded to a whole one, in the lowest bits */
+    const floats shifted = x * 1.44269504f + turn, whole = shifted - turn;
+    const floats rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f; /* ln 2 in two parts, the first exact */
+    floats series = rest * (1 / 5040.0f) + 1 / 720.0f;
+    series = series * rest + 1 / 120.0f;
+    series = series * rest + 1 / 24.0f;
+    series = series * rest + 1 / 6.0f;
+    series = series * rest + 0.5f;
+    series = series * rest + 1;
+    series = series * rest + 1;
+    return (floats)((words)series + ((words)shifted << 23)); /* n is added to the exponent */
+}
+
+#endif

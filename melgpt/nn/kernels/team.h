@@ -1,0 +1,11 @@
+#ifndef TEAM_H
+#define TEAM_H
+
+/* One part, 0 <= part, of a task. */
+typedef void (*Work)(const void *task, int part);
+
+/* All parts of a task, each once, by the caller and up to threads - 1 helpers; which does which is left to them.
+ * Where another caller has the helpers the caller does all parts. */
+void share(Work work, const void *task, int parts, int threads);
+
+#endif
