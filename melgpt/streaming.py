@@ -91,7 +91,9 @@ class LongSound:
                 self._picture.add(mel.cpu())
                 yield mel
 
-        frames = max(context * network.token_size[1], 2 * OVERLAP)
+        # Half of a piece is new at least.
+        shared = 2 * getattr(self.vocoder, "reach", OVERLAP / 2)
+        frames = max(context * network.token_size[1], round(2 * shared))
         parts = _first(in_pieces(self.vocoder, mels(), frames, phases), round(self.seconds * scale.rate))
         for samples, last in _with_end(parts, scale):
             audio = Audio(samples.cpu(), scale.rate)

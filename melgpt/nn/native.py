@@ -6,6 +6,7 @@ They are compiled for this very processor when first needed (less than a second)
 import ctypes
 import functools
 import hashlib
+import math
 import os
 import platform
 import shlex
@@ -23,11 +24,13 @@ from torch import Tensor, nn
 from melgpt.paths import atomic, cache_folder
 
 SOURCES = Path(__file__).with_name("kernels")
+MOST_SAMPLES = 4096
+"""Of a window that is refined: a transform lies on the stack."""
 POINTER, INT, FLOAT = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
 
 
 class Kernels:
-    """What a GPT that writes does for each new position, on a CPU, in float32: tensors in, tensors out."""
+    """What a GPT that writes and a vocoder that refines do most, on a CPU, in float32: tensors in and out."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._outputs: int = library.outputs_at_once()
@@ -39,6 +42,9 @@ class Kernels:
         self._swiglu = _function(library.swiglu, [POINTER, POINTER, *[INT] * 3])
         attention = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, ctypes.c_long, *[INT] * 3]
         self._attend = _function(library.attend, attention)
+        self._refine = _function(library.refine, [*[POINTER] * 8, *[INT] * 5])
+        self._refine_room = library.refine_room
+        self._refine_room.argtypes, self._refine_room.restype = [INT] * 3, ctypes.c_long
 
     def in_order(self, weight: Tensor) -> Tensor:
         """Weights [outputs, inputs], inputs even → as `linear` reads them, rounded to bfloat16."""
@@ -123,6 +129,44 @@ class Kernels:
         )
         return made
 
+    def refine(
+        self,
+        spectrum: Tensor,
+        magnitude: Tensor,
+        window: Tensor,
+        weight: Tensor,
+        hop: int,
+        steps: int,
+        speed: tuple[float, float, float],
+    ) -> Tensor:
+        """Samples [T] of a spectrum [N, bins] complex64 after so many steps towards magnitudes [N, bins].
+
+        window [n_fft]; weight [T]: what its squares add up to, T = hop * (N - 1) + n_fft; speed: alpha, beta
+        and gamma of `vocoders.spectrum`. Raises ValueError for sizes that do not fit or are unknown here.
+        """
+        n_fft, frames = len(window), len(magnitude)
+        known = 8 <= n_fft <= MOST_SAMPLES and n_fft.bit_count() == 1 and hop <= n_fft
+        fits = spectrum.shape == magnitude.shape == (frames, n_fft // 2 + 1)
+        if not known or not fits or frames < 1 or len(weight) != hop * (frames - 1) + n_fft:
+            raise ValueError(
+                f"spectrum {list(spectrum.shape)}, magnitudes {list(magnitude.shape)}, {len(weight)} weights "
+                f"for windows of {n_fft}, {hop} apart"
+            )
+        samples = torch.empty_like(weight)
+        room = samples.new_empty(self._refine_room(frames, n_fft, hop))
+        parts = torch.view_as_real(spectrum.contiguous())
+        given = parts, magnitude.contiguous(), window, weight, _waves(n_fft), torch.tensor(speed)
+        sizes = frames, n_fft, hop, steps, torch.get_num_threads()
+        self._refine(*map(_address, (*given, samples, room)), *sizes)
+        return samples
+
+
+@functools.cache
+def _waves(n_fft: int) -> Tensor:
+    """Real and imaginary parts of e^(-2 pi i k / n_fft) for three quarters of a turn."""
+    turns = torch.arange(3 * n_fft // 4).double() * (-2 * math.pi / n_fft)
+    return torch.stack([turns.cos(), turns.sin()], dim=-1).float().contiguous()
+
 
 @contextmanager
 def kernels_in(module: nn.Module, kernels: Kernels | None) -> Iterator[None]:
@@ -158,7 +202,16 @@ def find_kernels() -> Kernels | None:
 def _library(compiler: list[str]) -> Path:
     """The compiled kernels, from the cache where they are there. Raises OSError and SubprocessError."""
     tuned = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
-    command = [*compiler, "-O3", tuned, "-ffp-contract=fast", "-fPIC", "-shared", "-pthread"]
+    command = [
+        *compiler,
+        "-O3",
+        tuned,
+        "-ffp-contract=fast",
+        "-fno-math-errno",
+        "-fPIC",
+        "-shared",
+        "-pthread",
+    ]
     files = sorted(SOURCES.iterdir())
     what = (command, [file.read_bytes() for file in files], _processor())
     library = cache_folder() / f"kernels-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.so"

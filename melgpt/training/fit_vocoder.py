@@ -8,10 +8,13 @@ from melgpt import registry
 from melgpt.codec.codec import Codec
 from melgpt.data.sounds import Sounds
 from melgpt.data.store import Store
+from melgpt.errors import UserError
 from melgpt.evaluation.vocoder_measures import vocoder_measures
 from melgpt.training.data import EpochData
+from melgpt.training.magnitude_task import MagnitudeTask
 from melgpt.training.memory import Limit
 from melgpt.training.recipe import Recipe
+from melgpt.training.settings import VocoderTraining
 from melgpt.training.sound_crops import SoundCrops, WholeSounds
 from melgpt.training.stage import LAST, Stage, epochs
 from melgpt.training.vocoder_task import VocoderTask
@@ -30,6 +33,19 @@ def made_from(recipe: Recipe, store: Store, codec: str | None) -> dict[str, Any]
     return values if codec is None else {**values, "codec": codec}
 
 
+def learns_by_magnitudes(vocoder: Any, settings: VocoderTraining) -> bool:
+    """Whether it is trained by its magnitudes alone. Raises UserError where it has none to learn."""
+    there = getattr(vocoder, "learns_magnitudes", False)
+    if settings.objective == "magnitudes" and not there:
+        raise UserError(
+            "train.vocoder.objective=magnitudes is for an istft vocoder with the skip: take sound"
+        )
+    return there and (
+        settings.objective == "magnitudes"
+        or (settings.objective == "auto" and settings.adversarial_start >= settings.steps)
+    )
+
+
 def train_vocoder(
     recipe: Recipe, store: Store, stage: Stage, codec: Codec | None, limit: Limit | None
 ) -> tuple[Any, dict[str, float]]:
@@ -37,7 +53,9 @@ def train_vocoder(
     settings = recipe.train.vocoder
     sounds = Sounds.open(store, stage.folder.parent / SOUNDS)
     torch.manual_seed(settings.seed)
-    task = VocoderTask(registry.build("vocoder", recipe.vocoder), settings, codec)
+    vocoder = registry.build("vocoder", recipe.vocoder)
+    kind = MagnitudeTask if learns_by_magnitudes(vocoder, settings) else VocoderTask
+    task = kind(vocoder, settings, codec)
     if limit is not None:
         size = settings.crop_frames * store.scale.hop + store.scale.n_fft
         limit.keep("vocoder", task, lambda clips: torch.zeros(clips, size), settings.batch, recipe.runtime)

@@ -1,6 +1,6 @@
 """How each stage is trained; what is trained is described beside the networks."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -104,8 +104,11 @@ class VocoderTraining(StageTraining):
     """Mel frames of a training crop; shorter clips are followed by silence."""
     gain_db: float = Field(6.0, ge=0, le=60)
     """Crops are made louder or softer by up to this much."""
+    objective: Literal["auto", "magnitudes", "sound"] = "auto"
+    """What is compared: the magnitudes that a vocoder of spectra begins with, which needs no sound to be
+    made, or the sound. `auto`: magnitudes where there are such and no discriminators."""
     spectral_weight: float = Field(1.0, ge=0)
-    """Weight of the spectra's distance at three resolutions."""
+    """Weight of the spectra's distance at three resolutions. This and the other weights are for sounds."""
     band_weight: float = Field(1.0, ge=0)
     """Weight of the same within the band that the mel tells of."""
     mel_weight: float = Field(20.0, ge=0)

@@ -12,6 +12,7 @@ from melgpt.codec.codec import Codec
 from melgpt.losses.adversarial import discriminator_losses, feature_distances, generator_losses
 from melgpt.losses.spectra import MelLoss, level_distance, spectral_distances
 from melgpt.training.errors import check_finite
+from melgpt.training.heard_mels import HeardMels
 from melgpt.training.portions import Portions, Probe
 from melgpt.training.schedule import learning_rate, optimiser
 from melgpt.training.settings import VocoderTraining
@@ -30,8 +31,7 @@ class VocoderTask(AdversarialTask):
         self.vocoder, self.settings, self.portions = vocoder, config, Portions()
         self.discriminator = SoundDiscriminator(config.discriminator)
         self.mel_loss = MelLoss(vocoder.scale)
-        # In a tuple, which hides it from Lightning: neither averaged, saved nor put in training mode.
-        self._codecs = () if codec is None else (codec.eval().requires_grad_(False),)
+        self.mels = HeardMels(self.mel_loss, config, codec)
         self._seen: list[Tensor] = []
 
     @property
@@ -48,7 +48,7 @@ class VocoderTask(AdversarialTask):
         adversarial = step >= self.settings.adversarial_start
         real = self._inner(samples)
         with fixed(self.discriminator):
-            made = self.portions(self.vocoder, self._mels(samples, step))
+            made = self.portions(self.vocoder, self.mels(samples, step))
             loss, shown = self._loss(made, real, adversarial)
             check_finite(loss, "vocoder", step)
             self._step(0, self.vocoder, loss)
@@ -67,7 +67,7 @@ class VocoderTask(AdversarialTask):
 
         def generator() -> object:
             with fixed(self.discriminator):
-                made = self.portions(self.vocoder, self._mels(batch, self.settings.steps))
+                made = self.portions(self.vocoder, self.mels(batch, self.settings.steps))
                 return self._loss(made, real, adversarial)
 
         def judges() -> object:
@@ -91,16 +91,6 @@ class VocoderTask(AdversarialTask):
             loss = loss + weights.adversarial_weight * generator + weights.feature_weight * features
             shown.update(generator_loss=generator, feature_distance=features)
         return loss, shown
-
-    @torch.no_grad()
-    def _mels(self, samples: Tensor, step: int) -> Tensor:
-        """Mels [B, F, N] of the batch; in the last steps half of them as they come through the codec."""
-        mel = self.mel_loss.mel(samples)[..., : self.settings.crop_frames]
-        for codec in self._codecs if step >= self.settings.steps - self.settings.codec_steps else ():
-            half = len(mel) // 2 or 1
-            heard = codec.to(self.device).detokenize(codec.tokenize(mel[:half]))
-            mel[:half] = heard[..., : mel.shape[-1]].clamp(0, 1)
-        return mel
 
     def _distances(self, made: Tensor, real: Tensor) -> Tensor:
         """Of each clip [B, 4]: distance of spectra, the same in the mel's band, L1 of mels, levels' error."""

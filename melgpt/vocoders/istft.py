@@ -1,8 +1,9 @@
 """Mel → sound through a spectrum, after Vocos (Siuzdak 2023, https://arxiv.org/abs/2306.00814).
 
 ConvNeXt blocks (Liu et al. 2022, https://arxiv.org/abs/2201.03545) at the rate of the mel's frames predict
-magnitudes and phases; one inverse short-time Fourier transform makes the sound. All maps are [B, C, N, 1] in
-`channels_last`, which the point-wise layers see as [B, N, C] without a copy.
+magnitudes and phases; one inverse short-time Fourier transform makes the sound. With the skip, which is not
+Vocos', they only say how the magnitudes differ from what the mel tells of them; the phases are found. All
+maps are [B, C, N, 1] in `channels_last`, which the point-wise layers see as [B, N, C] without a copy.
 """
 
 import math
@@ -18,6 +19,8 @@ from melgpt.config import KindConfig
 from melgpt.types import MelScale
 from melgpt.vocoders.spectrum import InverseSTFT
 
+SCATTER = 2.0
+"""Turns, in radians, for each unit by which a band's logarithm differs from that of another frame."""
 WIDTH = 7
 """Frames that a convolution sees."""
 
@@ -28,20 +31,21 @@ class ISTFTConfig(KindConfig):
     kind: str = "istft"
     mel: MelScale = MelScale()
     """The mel that it was trained on; its window and hop are those of the transform."""
-    width: int = Field(256, ge=1)
+    width: int = Field(128, ge=1)
     """Channels."""
-    hidden: int = Field(512, ge=1)
+    hidden: int = Field(256, ge=1)
     """Channels within a block."""
-    layers: int = Field(6, ge=1)
+    layers: int = Field(4, ge=1)
     """Blocks."""
     padding: Literal["center", "same"] = "center"
     """Frame n lies around sample n * hop, or half a hop later (Vocos' `same`)."""
     skip: bool = True
-    """Magnitudes start from what the mel says of them, which takes long to learn. False: as Vocos."""
+    """Magnitudes start from what the mel says of them, which takes long to learn, and phases from anything;
+    False: as Vocos."""
     fit: int = Field(10, ge=0)
     """With the skip: steps that bring the magnitudes to the mel as given; it learns through them."""
-    refine: int = Field(8, ge=0)
-    """Steps of Griffin and Lim (1984) that mend the network's phases; it learns through them."""
+    refine: int = Field(32, ge=0)
+    """Steps after Griffin and Lim (1984) that make the phases of neighbouring frames suit each other."""
 
 
 class ISTFTVocoder(nn.Module):
@@ -68,6 +72,15 @@ class ISTFTVocoder(nn.Module):
         transforms = 1 + 2 * self.config.refine
         return (self.config.layers + 1) * (WIDTH // 2) + transforms * self.head.istft.reach
 
+    @property
+    def learns_magnitudes(self) -> bool:
+        """Whether it is enough for it to learn `magnitudes`, without a sound being made."""
+        return self.config.skip
+
+    def write_quickly(self, *, rounded: bool, kernels: bool) -> None:
+        """Refine with kernels that are compiled for it; nothing is rounded here."""
+        self.head.istft.compiled = kernels
+
     def to_bf16(self) -> None:
         """Hold the blocks in bf16; the head, where rounding would be heard as noise, stays in float32."""
         self.backbone.to(torch.bfloat16)
@@ -79,6 +92,11 @@ class ISTFTVocoder(nn.Module):
         """
         log = self.log_bands(mel.float())
         return self.head(self.backbone(log), log).clamp(-1, 1)
+
+    def magnitudes(self, mel: Tensor) -> Tensor:
+        """Mel [B, F, N] in [0, 1] → the spectrum's magnitudes [B, N, n_fft // 2 + 1] before any refining."""
+        log = self.log_bands(mel.float())
+        return self.head.spectrum(self.backbone(log), log)[0]
 
     def log_bands(self, mel: Tensor) -> Tensor:
         """Values in [0, 1] → natural logarithms of the bands' magnitudes."""
@@ -127,27 +145,30 @@ class Head(nn.Module):
 
     areas: Tensor
     spread: Tensor
+    turns: Tensor
     bank: Tensor
-    outside: Tensor
     mean: Tensor
 
     def __init__(self, config: ISTFTConfig) -> None:
         super().__init__()
         self.config = config
         bins = config.mel.n_fft // 2 + 1
-        self.out = nn.Linear(config.width, 2 * bins)
+        self.out = nn.Linear(config.width, bins if config.skip else 2 * bins)
         self.istft = InverseSTFT(config.mel.n_fft, config.mel.hop, config.padding)
         _initialise(self.out)
         if config.skip:
             weights, areas = _interpolation(config.mel)
             self.register_buffer("spread", weights, persistent=False)
             self.register_buffer("areas", areas, persistent=False)
-            # A copy: the kept one may have been made where no gradients are.
-            bank = mel_filterbank(config.mel).clone()
-            outside = (bank.sum(0) == 0).float()
+            drawn = torch.randn(config.mel.n_mels, bins, generator=torch.Generator().manual_seed(0))
+            self.register_buffer("turns", SCATTER * drawn, persistent=False)
+            bank = mel_filterbank(config.mel)
+            used = bank.sum(0).nonzero().flatten()
+            self.inside = slice(int(used[0]), int(used[-1]) + 1)
+            # Copies: the kept one may have been made where no gradients are.
+            bank = bank[:, self.inside].clone()
             self.register_buffer("bank", bank, persistent=False)
-            self.register_buffer("outside", outside, persistent=False)
-            self.register_buffer("mean", (1 - outside) / (bank.sum(0) + outside), persistent=False)
+            self.register_buffer("mean", bank / bank.sum(0).clamp(min=1e-12), persistent=False)
 
     def forward(self, x: Tensor, log: Tensor) -> Tensor:
         """log: of the bands' magnitudes [B, F, N]."""
@@ -156,22 +177,26 @@ class Head(nn.Module):
     def spectrum(self, x: Tensor, log: Tensor) -> tuple[Tensor, Tensor]:
         """Magnitudes and phases [B, N, bins] in float32."""
         with torch.autocast(x.device.type, enabled=False):
-            level, phase = self.out(x.float()).chunk(2, dim=-1)
+            level = self.out(x.float())
             if not self.config.skip:
+                level, phase = level.chunk(2, dim=-1)
                 # The limit is Vocos': beyond it lies no sound, and the exponential runs away.
                 return level.exp().clamp(max=100.0), phase
             log = log.transpose(1, 2)
+            # Any phases will do to begin with, if no two frames have the same. What is drawn from a frame's
+            # mel is the same wherever the frame stands, so that pieces give the sound of the whole.
+            phase = log @ self.turns
             level = level + (log - self.areas) @ self.spread
             magnitude = level.clamp(max=math.log(self.config.mel.n_fft)).exp()
             return self._with_bands(magnitude, log.exp()), phase
 
     def _with_bands(self, magnitude: Tensor, bands: Tensor) -> Tensor:
         """Magnitudes [B, N, bins] nearer to having the bands [B, N, F]: Lee and Seung (2001)."""
+        below, inner, above = magnitude.tensor_split((self.inside.start, self.inside.stop), dim=-1)
         for _ in range(self.config.fit):
-            ratio = bands / (magnitude @ self.bank.T).clamp(min=1e-9)
             # A bin is scaled by the mean of what its bands want; one outside of all bands stays.
-            magnitude = magnitude * ((ratio @ self.bank) * self.mean + self.outside)
-        return magnitude
+            inner = inner * ((bands / (inner @ self.bank.T).clamp(min=1e-9)) @ self.mean)
+        return torch.cat([below, inner, above], dim=-1)
 
 
 def _interpolation(scale: MelScale) -> tuple[Tensor, Tensor]:

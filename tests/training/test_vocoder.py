@@ -15,6 +15,9 @@ from melgpt.errors import UserError
 from melgpt.losses.adversarial import feature_distances
 from melgpt.training import fit_vocoder
 from melgpt.training.fit import Run
+from melgpt.training.fit_vocoder import learns_by_magnitudes
+from melgpt.training.heard_mels import HeardMels
+from melgpt.training.magnitude_task import MagnitudeTask
 from melgpt.training.portions import Portions
 from melgpt.training.recipe import Recipe
 from melgpt.training.sound_crops import SoundCrops
@@ -22,6 +25,7 @@ from melgpt.training.stage_task import fixed
 from melgpt.training.vocoder_task import VocoderTask
 
 ISTFT = ["vocoder.kind=istft", "vocoder.width=8", "vocoder.hidden=8", "vocoder.layers=1", "vocoder.refine=1"]
+BY_MAGNITUDES = [*ISTFT, "train.vocoder.objective=magnitudes"]
 MELGAN = ["vocoder.kind=melgan", "vocoder.ngf=1", "vocoder.residual_blocks=1"]
 SHORT = [
     "steps=6",
@@ -50,7 +54,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return checkpoint.load(folder / "vocoder.safetensors", "vocoder").state_dict()
 
 
-@pytest.mark.parametrize("kind", [ISTFT, MELGAN])
+@pytest.mark.parametrize("kind", [ISTFT, BY_MAGNITUDES, MELGAN])
 def test_a_vocoder_learns_and_is_not_trained_twice(kind: list[str], store: Store, tmp_path: Path) -> None:
     run = Run(tmp_path / "run", recipe(*kind))
     run.make_vocoder(store)
@@ -64,34 +68,36 @@ def test_a_vocoder_learns_and_is_not_trained_twice(kind: list[str], store: Store
     Run(tmp_path / "run", recipe(*kind)).make_vocoder(store)
     assert file.stat().st_mtime_ns == made
 
-    Run(tmp_path / "run", recipe(*kind, "train.vocoder.mel_weight=3")).make_vocoder(store)
+    Run(tmp_path / "run", recipe(*kind, "train.vocoder.gain_db=3")).make_vocoder(store)
     assert file.stat().st_mtime_ns != made
 
 
+@pytest.mark.parametrize("kind", [ISTFT, BY_MAGNITUDES])
 def test_a_run_that_was_stopped_ends_with_the_weights_of_an_undisturbed_one(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: list[str], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Run(tmp_path / "one", recipe(*ISTFT)).make_vocoder(store)
+    Run(tmp_path / "one", recipe(*kind)).make_vocoder(store)
 
-    def stop(self: Any, mels: Any, step: int, real_mels: Any = VocoderTask._mels) -> Any:
+    def stop(self: Any, samples: Any, step: int, mels: Any = HeardMels.__call__) -> Any:
         if step == 4:
             raise KeyboardInterrupt
-        return real_mels(self, mels, step)
+        return mels(self, samples, step)
 
     with monkeypatch.context() as patch:
-        patch.setattr(VocoderTask, "_mels", stop)
+        patch.setattr(HeardMels, "__call__", stop)
         with pytest.raises(KeyboardInterrupt):
-            Run(tmp_path / "other", recipe(*ISTFT)).make_vocoder(store)
+            Run(tmp_path / "other", recipe(*kind)).make_vocoder(store)
     assert (tmp_path / "other/training/vocoder/last.ckpt").is_file()
-    Run(tmp_path / "other", recipe(*ISTFT)).make_vocoder(store)
+    Run(tmp_path / "other", recipe(*kind)).make_vocoder(store)
     one, other = weights(tmp_path / "one"), weights(tmp_path / "other")
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.parametrize("kind", [ISTFT, BY_MAGNITUDES])
 def test_the_last_steps_are_heard_through_the_codec(
-    trained: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: list[str], trained: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run(tmp_path / "run", recipe(*ISTFT, "train.vocoder.codec_steps=2"))
+    run = Run(tmp_path / "run", recipe(*kind, "train.vocoder.codec_steps=2"))
     (tmp_path / "run").mkdir()
     shutil.copy(trained / "codec.safetensors", tmp_path / "run")
     codec, heard = checkpoint.load(trained / "codec.safetensors"), []
@@ -143,7 +149,7 @@ def test_a_step_in_portions_is_that_of_the_whole_batch(kind: list[str]) -> None:
         task.portions = Portions(most)
         real = samples[:, 512:-512]
         with fixed(task.discriminator):
-            made = task.portions(task.vocoder, task._mels(samples, 0))
+            made = task.portions(task.vocoder, task.mels(samples, 0))
             task._loss(made, real, True)[0].backward()
         assert all(weight.grad is None for weight in task.discriminator.parameters())
         task.portions(task._verdict, real, made.detach()).mean().backward()
@@ -154,11 +160,44 @@ def test_a_step_in_portions_is_that_of_the_whole_batch(kind: list[str]) -> None:
         assert float((one - other).norm()) <= 1e-2 * float(one.norm()) + 1e-6
 
 
-def test_it_keeps_to_a_memory(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Run(tmp_path / "run", recipe(*ISTFT), memory=8 << 30).make_vocoder(store)
+@pytest.mark.parametrize("kind", [ISTFT, BY_MAGNITUDES])
+def test_it_keeps_to_a_memory(
+    kind: list[str], store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Run(tmp_path / "run", recipe(*kind), memory=8 << 30).make_vocoder(store)
     assert "vocoder: all 2 clips of a step at once take about" in capsys.readouterr().err
     with pytest.raises(UserError, match="too little"):
-        Run(tmp_path / "other", recipe(*ISTFT), memory=50 << 20).make_vocoder(store)
+        Run(tmp_path / "other", recipe(*kind), memory=50 << 20).make_vocoder(store)
+
+
+def test_magnitudes_are_learnt_where_there_are_such_and_nobody_judges_sounds() -> None:
+    def by_magnitudes(*changes: str) -> bool:
+        options = recipe(*changes)
+        return learns_by_magnitudes(registry.build("vocoder", options.vocoder), options.train.vocoder)
+
+    unjudged = "train.vocoder.adversarial_start=6"
+    assert by_magnitudes(*BY_MAGNITUDES)
+    assert by_magnitudes(*ISTFT, unjudged)
+    assert not by_magnitudes(*ISTFT)
+    assert not by_magnitudes(*ISTFT, unjudged, "train.vocoder.objective=sound")
+    assert not by_magnitudes(*ISTFT, unjudged, "vocoder.skip=false")
+    assert not by_magnitudes(*MELGAN, unjudged)
+    with pytest.raises(UserError, match="take sound"):
+        by_magnitudes(*MELGAN, "train.vocoder.objective=magnitudes")
+
+
+def test_the_right_magnitudes_lack_nothing_whatever_the_portions() -> None:
+    options = recipe(*BY_MAGNITUDES)
+    task = MagnitudeTask(registry.build("vocoder", options.vocoder), options.train.vocoder)
+    samples = 0.1 * torch.randn(3, 16 * 256 + 1024)
+    mel = task.mels(samples, 0)
+    lacking = task._distance(mel, samples)
+    assert lacking.shape == (3,)
+    assert float(lacking.min()) > 0.2
+    task.portions = Portions(2)
+    torch.testing.assert_close(task.portions(task._distance, mel, samples), lacking)
+    task.vocoder.magnitudes = lambda mel: task._real(samples)[:, : mel.shape[-1]]
+    assert float(task._distance(mel, samples).abs().max()) == 0
 
 
 def test_what_decides_the_result_is_part_of_the_stamp(store: Store) -> None:

@@ -1,0 +1,240 @@
+/* Accelerated steps of Griffin and Lim, as vocoders/spectrum.py has them: from a spectrum to the sound that is nearest
+ * to it, to that sound's own spectrum, whose phases are kept.
+ *
+ * A clip is cut into as many stretches of frames as there are lanes, or twice as many and so on; each lane has a
+ * stretch, so that all lanes do the same at the same time and nothing is ever moved from lane to lane but where
+ * stretches meet. All arrays are [group of stretches, frame or sample of the stretch, ..., lane].
+ */
+#include "lanes.h"
+#include "team.h"
+
+#include <math.h>
+
+#define TINY 1e-5f /* magnitude below which a bin has no phase */
+#define FRAMES 32  /* of a stretch, about */
+#define ALIGNED __attribute__((aligned(4 * LANES)))
+
+struct wave { /* e^(-2 pi i k / n) */
+    float real, imaginary;
+};
+
+struct clip {
+    const float *window;
+    const struct wave *waves; /* of n_fft, 3/4 of the turn */
+    const int *places;        /* of the numbers of a transform of n_fft / 2 */
+    int n_fft, hop, groups, frames, reach; /* frames of a stretch; samples of it beyond its frames * hop */
+    floats *spectrum, *before, *mixed; /* [groups, frames, bins, real or imaginary] */
+    floats *magnitude;                 /* [groups, frames, bins], 0 beyond the clip's end */
+    floats *weight, *samples;          /* [groups, frames * hop + reach] */
+    float alpha, beta, gamma;
+};
+
+/* One of four sums over numbers that lie `far` apart, each turned by its wave: in place. */
+static inline __attribute__((always_inline)) void cross(
+    floats *re, floats *im, int far, const struct wave *waves, int p, const int turned)
+{
+    const floats pr = re[0] + re[2 * far], pi = im[0] + im[2 * far], mr = re[0] - re[2 * far], mi = im[0] - im[2 * far];
+    const floats qr = re[far] + re[3 * far], qi = im[far] + im[3 * far];
+    const floats nr = re[far] - re[3 * far], ni = im[far] - im[3 * far];
+    const floats yr = pr - qr, yi = pi - qi, xr = mr + ni, xi = mi - nr, zr = mr - ni, zi = mi + nr;
+    const struct wave w1 = waves[p], w2 = waves[2 * p], w3 = waves[3 * p];
+    re[0] = pr + qr;
+    im[0] = pi + qi;
+    re[far] = turned ? xr * w1.real - xi * w1.imaginary : xr;
+    im[far] = turned ? xr * w1.imaginary + xi * w1.real : xi;
+    re[2 * far] = turned ? yr * w2.real - yi * w2.imaginary : yr;
+    im[2 * far] = turned ? yr * w2.imaginary + yi * w2.real : yi;
+    re[3 * far] = turned ? zr * w3.real - zi * w3.imaginary : zr;
+    im[3 * far] = turned ? zr * w3.imaginary + zi * w3.real : zi;
+}
+
+/* A Fourier transform of `count` complex numbers (a power of 2) in each lane, in place, four at a time; waves[stride] is
+ * one of that many parts of the turn. The k-th number comes to lie at place_of(k, count). */
+static void transform(floats *re, floats *im, int count, const struct wave *waves, int stride)
+{
+    if (count == 2) {
+        const floats r = re[1], i = im[1];
+        re[1] = re[0] - r;
+        im[1] = im[0] - i;
+        re[0] += r;
+        im[0] += i;
+    }
+    if (count < 4) return;
+    const int far = count / 4;
+    cross(re, im, far, waves, 0, 0);
+    for (int p = 1; p < far; p++) cross(re + p, im + p, far, waves, p * stride, 1);
+    /* One part after the other to its end: all but the first steps stay in the first cache. */
+    if (far > 1)
+        for (int part = 0; part < count; part += far) transform(re + part, im + part, far, waves, 4 * stride);
+}
+
+static int place_of(int k, int count)
+{
+    return count < 4 ? k : k % 4 * (count / 4) + place_of(k / 4, count / 4);
+}
+
+/* Spectra -> frames, windowed, laid over each other. */
+static void join(const void *task, int group)
+{
+    const struct clip *t = task;
+    const int half = t->n_fft / 2, bins = half + 1;
+    const long length = (long)t->frames * t->hop + t->reach;
+    floats *samples = t->samples + group * length;
+    ALIGNED floats re[half], im[half];
+    memset(samples, 0, length * sizeof(floats));
+    for (int frame = 0; frame < t->frames; frame++) {
+        const floats *x = t->spectrum + ((long)group * t->frames + frame) * bins * 2;
+        for (int k = 0; k < half; k++) { /* a real sound of n numbers as a complex one of half as many */
+            const floats *here = x + 2 * k, *there = x + 2 * (half - k);
+            /* The first and the last bin of a real sound have no imaginary part. */
+            const floats hi = k ? here[1] : here[1] * 0, ti = k ? there[1] : there[1] * 0;
+            const floats even_re = here[0] + there[0], even_im = hi - ti;
+            const floats odd_re = here[0] - there[0], odd_im = hi + ti;
+            const struct wave w = t->waves[k]; /* of which the inverse is meant */
+            const floats turned_re = odd_re * w.real + odd_im * w.imaginary;
+            const floats turned_im = odd_im * w.real - odd_re * w.imaginary;
+            re[k] = even_re - turned_im;
+            im[k] = even_im + turned_re;
+        }
+        transform(im, re, half, t->waves, 2); /* the other way round: the inverse */
+        floats *sum = samples + (long)frame * t->hop;
+        const float scale = 1.0f / t->n_fft;
+        for (int i = 0; i < half; i++) {
+            sum[2 * i] += re[t->places[i]] * (t->window[2 * i] * scale);
+            sum[2 * i + 1] += im[t->places[i]] * (t->window[2 * i + 1] * scale);
+        }
+    }
+}
+
+/* What a stretch has beyond its end belongs to the next one: there it is added, and comes back as what is heard there. */
+static void meet(const struct clip *t)
+{
+    const long length = (long)t->frames * t->hop + t->reach, inner = (long)t->frames * t->hop;
+    const int stretches = t->groups * LANES;
+    for (int s = 0; s + 1 < stretches; s++) {
+        const float *end = (const float *)(t->samples + s / LANES * length + inner) + s % LANES;
+        float *start = (float *)(t->samples + (s + 1) / LANES * length) + (s + 1) % LANES;
+        for (int i = 0; i < t->reach; i++) start[i * LANES] += end[i * LANES];
+    }
+    for (long i = 0; i < t->groups * length; i++) t->samples[i] /= t->weight[i];
+    for (int s = 0; s + 1 < stretches; s++) {
+        float *end = (float *)(t->samples + s / LANES * length + inner) + s % LANES;
+        const float *start = (const float *)(t->samples + (s + 1) / LANES * length) + (s + 1) % LANES;
+        for (int i = 0; i < t->reach; i++) end[i * LANES] = start[i * LANES];
+    }
+}
+
+static inline floats one_by_root(floats x)
+{
+    for (int i = 0; i < LANES; i++) x[i] = 1 / sqrtf(x[i]);
+    return x;
+}
+
+/* Samples -> spectra; with the wanted magnitudes, and moving on as they moved since the step before. */
+static void split(const void *task, int group)
+{
+    const struct clip *t = task;
+    const int half = t->n_fft / 2, bins = half + 1;
+    const floats *samples = t->samples + group * ((long)t->frames * t->hop + t->reach);
+    ALIGNED floats re[half], im[half];
+    for (int frame = 0; frame < t->frames; frame++) {
+        const floats *from = samples + (long)frame * t->hop;
+        for (int i = 0; i < half; i++) {
+            re[i] = from[2 * i] * t->window[2 * i];
+            im[i] = from[2 * i + 1] * t->window[2 * i + 1];
+        }
+        transform(re, im, half, t->waves, 2);
+        const long place = ((long)group * t->frames + frame) * bins;
+        floats *spectrum = t->spectrum + 2 * place, *before = t->before + 2 * place, *mixed = t->mixed + 2 * place;
+        for (int k = 0; k < bins; k++) {
+            const int here = t->places[k % half], there = t->places[(half - k) % half];
+            const floats even_re = 0.5f * (re[here] + re[there]), even_im = 0.5f * (im[here] - im[there]);
+            const floats odd_re = 0.5f * (im[here] + im[there]), odd_im = 0.5f * (re[there] - re[here]);
+            const struct wave w = t->waves[k];
+            const floats real = even_re + odd_re * w.real - odd_im * w.imaginary;
+            const floats imaginary = even_im + odd_re * w.imaginary + odd_im * w.real;
+            const floats now_re = mixed[2 * k] + t->gamma * (real - mixed[2 * k]);
+            const floats now_im = mixed[2 * k + 1] + t->gamma * (imaginary - mixed[2 * k + 1]);
+            const floats moved_re = now_re - before[2 * k], moved_im = now_im - before[2 * k + 1];
+            const floats ahead_re = now_re + t->alpha * moved_re, ahead_im = now_im + t->alpha * moved_im;
+            const floats scale =
+                t->magnitude[place + k] * one_by_root(ahead_re * ahead_re + ahead_im * ahead_im + TINY * TINY);
+            spectrum[2 * k] = ahead_re * scale;
+            spectrum[2 * k + 1] = ahead_im * scale;
+            mixed[2 * k] = now_re + t->beta * moved_re;
+            mixed[2 * k + 1] = now_im + t->beta * moved_im;
+            before[2 * k] = now_re;
+            before[2 * k + 1] = now_im;
+        }
+    }
+}
+
+static void lay_out(struct clip *t, int frames, int n_fft, int hop)
+{
+    const int least = (n_fft - 1) / hop, near = (frames + FRAMES * LANES / 2) / (FRAMES * LANES);
+    t->n_fft = n_fft;
+    t->hop = hop;
+    t->reach = n_fft - hop;
+    t->groups = near > 1 ? near : 1;
+    t->frames = (frames + t->groups * LANES - 1) / (t->groups * LANES);
+    if (t->frames < least) t->frames = least; /* so that a stretch meets none but its neighbours */
+}
+
+/* Numbers of room that `refine` wants. */
+long refine_room(int frames, int n_fft, int hop)
+{
+    struct clip t;
+    lay_out(&t, frames, n_fft, hop);
+    const long bins = n_fft / 2 + 1, places = (long)t.groups * t.frames, length = (long)t.frames * hop + t.reach;
+    return LANES * (places * 7 * bins + 2 * t.groups * length);
+}
+
+/* spectrum [frames, bins, 2], magnitude [frames, bins]; window [n_fft], weight [(frames - 1) * hop + n_fft] what the
+ * windows' squares add up to; waves [3/4 n_fft, 2] of e^(-2 pi i k / n_fft); speed: alpha, beta, gamma -> samples, as
+ * many as weights. n_fft is a power of 2 from 8 on, hop at most n_fft; room as of `refine_room`, at a multiple of 64. */
+void refine(
+    const float *spectrum, const float *magnitude, const float *window, const float *weight, const float *waves,
+    const float *speed, float *samples, float *room, int frames, int n_fft, int hop, int steps, int threads)
+{
+    int places_of_half[n_fft / 2];
+    for (int k = 0; k < n_fft / 2; k++) places_of_half[k] = place_of(k, n_fft / 2);
+    struct clip t = {.window = window, .waves = (const struct wave *)waves, .places = places_of_half};
+    lay_out(&t, frames, n_fft, hop);
+    const long bins = n_fft / 2 + 1, places = (long)t.groups * t.frames, length = (long)t.frames * hop + t.reach;
+    const long count = (long)(frames - 1) * hop + n_fft;
+    t.spectrum = (floats *)room;
+    t.before = t.spectrum + 2 * places * bins;
+    t.mixed = t.before + 2 * places * bins;
+    t.magnitude = t.mixed + 2 * places * bins;
+    t.weight = t.magnitude + places * bins;
+    t.samples = t.weight + t.groups * length;
+    memset(t.before, 0, 4 * places * bins * sizeof(floats));
+    for (long place = 0; place < places; place++)
+        for (int lane = 0; lane < LANES; lane++) {
+            const long frame = (place / t.frames * LANES + lane) * t.frames + place % t.frames;
+            const int there = frame < frames;
+            float *to = (float *)(t.spectrum + 2 * place * bins) + lane, *size = (float *)(t.magnitude + place * bins) + lane;
+            for (long i = 0; i < 2 * bins; i++) to[i * LANES] = there ? spectrum[2 * frame * bins + i] : 0;
+            for (long i = 0; i < bins; i++) size[i * LANES] = there ? magnitude[frame * bins + i] : 0;
+        }
+    for (long i = 0; i < t.groups * length; i++)
+        for (int lane = 0; lane < LANES; lane++) {
+            const long at = (i / length * LANES + lane) * t.frames * hop + i % length;
+            t.weight[i][lane] = at < count ? weight[at] : 1;
+        }
+    for (int step = 0; step < steps; step++) {
+        t.alpha = step ? speed[0] : 0; /* nothing has moved before */
+        t.beta = step ? speed[1] : 0;
+        t.gamma = step ? speed[2] : 1;
+        share(join, &t, t.groups, threads);
+        meet(&t);
+        share(split, &t, t.groups, threads);
+    }
+    share(join, &t, t.groups, threads);
+    meet(&t);
+    const long inner = (long)t.frames * hop;
+    for (long at = 0; at < count; at++) {
+        const long stretch = at / inner < t.groups * LANES ? at / inner : t.groups * LANES - 1;
+        samples[at] = t.samples[stretch / LANES * length + at - stretch * inner][stretch % LANES];
+    }
+}
