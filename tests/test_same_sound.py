@@ -13,8 +13,8 @@ from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.gpt.prior import Prior
 from melgpt.gpt.sampling import Sampling, random_streams, sample
+from melgpt.native.kernels import find_kernels
 from melgpt.nn import linear
-from melgpt.nn.native import find_kernels
 from melgpt.pipeline import SoundModel
 from melgpt.runtime import check_compiler, choose_device
 from melgpt.vocoders.melgan import MelGAN, MelGANConfig

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from melgpt.errors import UserError
+from melgpt.native.kernels import Bank, find_kernels, transforms
 from melgpt.types import Audio, Mel, MelScale
 
 __all__ = ["Mel", "MelScale", "analyse", "frame_count", "magnitudes", "mel_filterbank"]
@@ -41,20 +42,24 @@ def analyse(audio: Audio, scale: MelScale) -> Mel:
     half = scale.n_fft // 2
     samples = F.pad(samples, (0, max(0, half + 1 - samples.shape[-1])))
     padded = torch.cat([samples[:, 1 : half + 1].flip(1), samples], dim=1)
-    frames = padded.unfold(-1, scale.n_fft, scale.hop)  # [B, N, n_fft]
-    mel = torch.stack([_magnitudes(clip, scale) for clip in frames]).clamp_(min=scale.floor)
+    mel = torch.stack([_magnitudes(clip, scale) for clip in padded]).clamp_(min=scale.floor)
     log = mel.log10_() if scale.log == "log10" else mel.log_()
     values = log.sub_(scale.low).div_(scale.high - scale.low).clamp_(0, 1)
     return Mel(values.to(audio.samples.device), scale)
 
 
-def _magnitudes(frames: Tensor, scale: MelScale) -> Tensor:
-    """Frames [N, n_fft] → magnitudes of the filter bank [F, N].
+def _magnitudes(samples: Tensor, scale: MelScale) -> Tensor:
+    """Samples [T] → magnitudes of the filter bank [F, N], of all frames that lie within them.
 
     In float32; a frame with a band so far below its loudest ones that the rounding could show is done again
     in float64.
     """
-    bands, norms = _transform(frames, scale, torch.float32)
+    frames = samples.unfold(-1, scale.n_fft, scale.hop)
+    kernels = find_kernels() if transforms(scale.n_fft) else None
+    if kernels is None:
+        bands, norms = _transform(frames, scale, torch.float32)
+    else:
+        bands, norms = kernels.mel_bands(samples, *_tables_of_kernels(scale))
     spread = mel_filterbank(scale).sum(1, keepdim=True)
     error = ROUNDING * torch.finfo(torch.float32).eps * spread * norms  # [F, N]
     visible = TOLERANCE / (scale.gain(20) / math.log(10))
@@ -132,6 +137,13 @@ def _tables(scale: MelScale) -> tuple[Tensor, tuple[int, int], list[tuple[slice,
         weights = bank[rows, first:end].contiguous()
         parts.append((slice(rows[0], rows[-1] + 1), slice(first - low, end - low), weights))
     return torch.hann_window(scale.n_fft, periodic=True, dtype=torch.float64), (low, high), parts
+
+
+@lru_cache(maxsize=8)
+def _tables_of_kernels(scale: MelScale) -> tuple[Tensor, int, Bank]:
+    """The window, the hop and the bank as the kernels want them."""
+    window = torch.hann_window(scale.n_fft, periodic=True, dtype=torch.float64)
+    return window.float(), scale.hop, Bank(mel_filterbank(scale))
 
 
 def _touched(bank: Tensor) -> tuple[int, int]:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from melgpt.native.kernels import Kernels, find_kernels
 from melgpt.nn.linear import Linear, packed
-from melgpt.nn.native import Kernels, find_kernels
 from melgpt.nn.transformer import Angles, Block, BlockConfig, Dropout, LayerCache, norm, rotary_angles
 from melgpt.runtime import threads
 

@@ -2,8 +2,8 @@
 
 On a CPU, `F.linear` of one row is a matrix-vector product on one core, and of 2 to 32 rows a matrix product
 far below the speed of memory. Two kernels for the same product read the weights in an order of their own, on
-all cores: ours (few_rows.c), where weights may be rounded to bf16 and there is a C compiler, and oneDNN's,
-which torch carries for its compiler. docs/performance.md holds what each gains.
+all cores: ours (native/linear.c), where weights may be rounded to bf16 and there is a C compiler, and the one
+of oneDNN that torch carries for its compiler. docs/performance.md holds what each gains.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from melgpt.nn.native import Kernels, kernels_in
+from melgpt.native.kernels import Kernels, kernels_in
 from melgpt.runtime import has_bf16_units
 
 ONE_ROW_BYTES = 8 << 20

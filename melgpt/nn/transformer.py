@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melgpt.config import Config
+from melgpt.native.kernels import UsesKernels
 from melgpt.nn.linear import Linear
-from melgpt.nn.native import UsesKernels
 
 
 class BlockConfig(Config):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from melgpt.nn.native import MOST_SAMPLES, Kernels, find_kernels
+from melgpt.native.kernels import Kernels, find_kernels, transforms
 
 ALPHA, BETA, GAMMA = 1.0, 1.5, 1.25
 """How much faster than Griffin and Lim (1984): what is still moving moves on. Nenov, Nguyen and Balazs 2023,
@@ -73,7 +73,7 @@ class InverseSTFT(nn.Module):
         return F.pad(samples, (0, missing))[:, : count * self.hop]
 
     def _kernels(self, magnitude: Tensor) -> Kernels | None:
-        known = not self.by_matrix and self.n_fft.bit_count() == 1 and 8 <= self.n_fft <= MOST_SAMPLES
+        known = not self.by_matrix and transforms(self.n_fft)
         learns = torch.is_grad_enabled() and magnitude.requires_grad
         if not self.compiled or not known or learns or magnitude.device.type != "cpu":
             return None

@@ -47,16 +47,25 @@ def signals(rate: int) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.fixture(params=[True, False])
+def compiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once with the kernels, where they can be had, and once without."""
+    if not request.param:
+        monkeypatch.setattr(module, "find_kernels", lambda: None)
+    elif module.find_kernels() is None:
+        pytest.skip("no C compiler here")
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", signals(100))
-def test_values_are_those_of_the_chain_in_float64(name: str, preset: str) -> None:
+def test_values_are_those_of_the_chain_in_float64(name: str, preset: str, compiled: None) -> None:
     scale = MelScale.preset(preset)
     samples = torch.from_numpy(signals(scale.rate)[name]).float()[None]
     values = analyse(Audio(samples, scale.rate), scale).values
     assert (values - exact(samples, scale)).abs().max() <= TOLERANCE
 
 
-def test_the_tolerance_needs_frames_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tolerance_needs_frames_in_float64(compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ROUNDING", 0.0)
     scale = MelScale()
     samples = torch.from_numpy(signals(scale.rate)["chirp"]).float()[None]
@@ -64,7 +73,7 @@ def test_the_tolerance_needs_frames_in_float64(monkeypatch: pytest.MonkeyPatch) 
     assert (values - exact(samples, scale)).abs().max() > TOLERANCE
 
 
-def test_values_of_real_clips_are_those_of_the_chain_in_float64(esc10: Path) -> None:
+def test_values_of_real_clips_are_those_of_the_chain_in_float64(esc10: Path, compiled: None) -> None:
     scale = MelScale()
     for path in sorted(esc10.glob("*/*.ogg"))[::25]:
         audio = read(path, scale.rate)

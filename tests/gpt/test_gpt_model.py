@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from melgpt.gpt.model import GPT, weight_decay_groups
+from melgpt.native.kernels import find_kernels
 from melgpt.nn import linear
-from melgpt.nn.native import find_kernels
 from melgpt.nn.transformer import BlockConfig
 from melgpt.runtime import threads
 from tiny_gpt import BLOCKS, ROWS, VOCABULARY, WIDTH, made

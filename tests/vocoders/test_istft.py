@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from melgpt.audio.mel import analyse
-from melgpt.nn.native import find_kernels
+from melgpt.native.kernels import find_kernels
 from melgpt.types import Audio, MelScale
 from melgpt.vocoders.istft import ISTFTConfig, ISTFTVocoder
 from melgpt.vocoders.pieces import in_pieces

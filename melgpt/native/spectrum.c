@@ -5,18 +5,12 @@
  * stretch, so that all lanes do the same at the same time and nothing is ever moved from lane to lane but where
  * stretches meet. All arrays are [group of stretches, frame or sample of the stretch, ..., lane].
  */
+#include "fft.h"
 #include "lanes.h"
 #include "team.h"
 
-#include <math.h>
-
 #define TINY 1e-5f /* magnitude below which a bin has no phase */
 #define FRAMES 32  /* of a stretch, about */
-#define ALIGNED __attribute__((aligned(4 * LANES)))
-
-struct wave { /* e^(-2 pi i k / n) */
-    float real, imaginary;
-};
 
 struct clip {
     const float *window;
@@ -28,50 +22,6 @@ struct clip {
     floats *weight, *samples;          /* [groups, frames * hop + reach] */
     float alpha, beta, gamma;
 };
-
-/* One of four sums over numbers that lie `far` apart, each turned by its wave: in place. */
-static inline __attribute__((always_inline)) void cross(
-    floats *re, floats *im, int far, const struct wave *waves, int p, const int turned)
-{
-    const floats pr = re[0] + re[2 * far], pi = im[0] + im[2 * far], mr = re[0] - re[2 * far], mi = im[0] - im[2 * far];
-    const floats qr = re[far] + re[3 * far], qi = im[far] + im[3 * far];
-    const floats nr = re[far] - re[3 * far], ni = im[far] - im[3 * far];
-    const floats yr = pr - qr, yi = pi - qi, xr = mr + ni, xi = mi - nr, zr = mr - ni, zi = mi + nr;
-    const struct wave w1 = waves[p], w2 = waves[2 * p], w3 = waves[3 * p];
-    re[0] = pr + qr;
-    im[0] = pi + qi;
-    re[far] = turned ? xr * w1.real - xi * w1.imaginary : xr;
-    im[far] = turned ? xr * w1.imaginary + xi * w1.real : xi;
-    re[2 * far] = turned ? yr * w2.real - yi * w2.imaginary : yr;
-    im[2 * far] = turned ? yr * w2.imaginary + yi * w2.real : yi;
-    re[3 * far] = turned ? zr * w3.real - zi * w3.imaginary : zr;
-    im[3 * far] = turned ? zr * w3.imaginary + zi * w3.real : zi;
-}
-
-/* A Fourier transform of `count` complex numbers (a power of 2) in each lane, in place, four at a time; waves[stride] is
- * one of that many parts of the turn. The k-th number comes to lie at place_of(k, count). */
-static void transform(floats *re, floats *im, int count, const struct wave *waves, int stride)
-{
-    if (count == 2) {
-        const floats r = re[1], i = im[1];
-        re[1] = re[0] - r;
-        im[1] = im[0] - i;
-        re[0] += r;
-        im[0] += i;
-    }
-    if (count < 4) return;
-    const int far = count / 4;
-    cross(re, im, far, waves, 0, 0);
-    for (int p = 1; p < far; p++) cross(re + p, im + p, far, waves, p * stride, 1);
-    /* One part after the other to its end: all but the first steps stay in the first cache. */
-    if (far > 1)
-        for (int part = 0; part < count; part += far) transform(re + part, im + part, far, waves, 4 * stride);
-}
-
-static int place_of(int k, int count)
-{
-    return count < 4 ? k : k % 4 * (count / 4) + place_of(k / 4, count / 4);
-}
 
 /* Spectra -> frames, windowed, laid over each other. */
 static void join(const void *task, int group)
@@ -124,11 +74,7 @@ static void meet(const struct clip *t)
     }
 }
 
-static inline floats one_by_root(floats x)
-{
-    for (int i = 0; i < LANES; i++) x[i] = 1 / sqrtf(x[i]);
-    return x;
-}
+static inline floats one_by_root(floats x) { return 1 / root_of(x); }
 
 /* Samples -> spectra; with the wanted magnitudes, and moving on as they moved since the step before. */
 static void split(const void *task, int group)
@@ -147,12 +93,8 @@ static void split(const void *task, int group)
         const long place = ((long)group * t->frames + frame) * bins;
         floats *spectrum = t->spectrum + 2 * place, *before = t->before + 2 * place, *mixed = t->mixed + 2 * place;
         for (int k = 0; k < bins; k++) {
-            const int here = t->places[k % half], there = t->places[(half - k) % half];
-            const floats even_re = 0.5f * (re[here] + re[there]), even_im = 0.5f * (im[here] - im[there]);
-            const floats odd_re = 0.5f * (im[here] + im[there]), odd_im = 0.5f * (re[there] - re[here]);
-            const struct wave w = t->waves[k];
-            const floats real = even_re + odd_re * w.real - odd_im * w.imaginary;
-            const floats imaginary = even_im + odd_re * w.imaginary + odd_im * w.real;
+            floats real, imaginary;
+            bin_of(re, im, k, half, t->waves, t->places, &real, &imaginary);
             const floats now_re = mixed[2 * k] + t->gamma * (real - mixed[2 * k]);
             const floats now_im = mixed[2 * k + 1] + t->gamma * (imaginary - mixed[2 * k + 1]);
             const floats moved_re = now_re - before[2 * k], moved_im = now_im - before[2 * k + 1];

@@ -1,4 +1,4 @@
-"""The kernels in kernels/, compiled where there is a C compiler; all goes without them, more slowly.
+"""The C files beside this one, compiled where there is a C compiler; without one all goes more slowly.
 
 They are compiled for this very processor when first needed (less than a second) and kept in the user's cache.
 """
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from melgpt.paths import atomic, cache_folder
 
-SOURCES = Path(__file__).with_name("kernels")
+SOURCES = Path(__file__).parent
 MOST_SAMPLES = 4096
 """Of a window that is refined: a transform lies on the stack."""
 POINTER, INT, FLOAT = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
@@ -43,8 +43,9 @@ class Kernels:
         attention = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, ctypes.c_long, *[INT] * 3]
         self._attend = _function(library.attend, attention)
         self._refine = _function(library.refine, [*[POINTER] * 8, *[INT] * 5])
-        self._refine_room = library.refine_room
-        self._refine_room.argtypes, self._refine_room.restype = [INT] * 3, ctypes.c_long
+        self._refine_room = _function(library.refine_room, [INT] * 3, ctypes.c_long)
+        self._mel_bands = _function(library.mel_bands, [*[POINTER] * 8, *[INT] * 6])
+        self._mel_room = _function(library.mel_room, [INT] * 2, ctypes.c_long)
 
     def in_order(self, weight: Tensor) -> Tensor:
         """Weights [outputs, inputs], inputs even → as `linear` reads them, rounded to bfloat16."""
@@ -145,7 +146,7 @@ class Kernels:
         and gamma of `vocoders.spectrum`. Raises ValueError for sizes that do not fit or are unknown here.
         """
         n_fft, frames = len(window), len(magnitude)
-        known = 8 <= n_fft <= MOST_SAMPLES and n_fft.bit_count() == 1 and hop <= n_fft
+        known = transforms(n_fft) and hop <= n_fft
         fits = spectrum.shape == magnitude.shape == (frames, n_fft // 2 + 1)
         if not known or not fits or frames < 1 or len(weight) != hop * (frames - 1) + n_fft:
             raise ValueError(
@@ -159,6 +160,43 @@ class Kernels:
         sizes = frames, n_fft, hop, steps, torch.get_num_threads()
         self._refine(*map(_address, (*given, samples, room)), *sizes)
         return samples
+
+    def mel_bands(self, samples: Tensor, window: Tensor, hop: int, bank: "Bank") -> tuple[Tensor, Tensor]:
+        """Magnitudes [F, N] of a bank of filters and norms [N] of all windowed frames within samples [T].
+
+        On one core. Raises ValueError for less than a frame, and for windows that it does not know.
+        """
+        n_fft = len(window)
+        frames = 1 + (len(samples) - n_fft) // hop
+        if not transforms(n_fft) or frames < 1:
+            raise ValueError(f"{len(samples)} samples for windows of {n_fft}")
+        bands = bank.shape.shape[1]
+        magnitudes, norms = samples.new_empty(bands, frames), samples.new_empty(frames)
+        room = samples.new_empty(self._mel_room(n_fft, hop))
+        given = samples.contiguous(), window, _waves(n_fft), bank.shape, bank.weights, magnitudes, norms, room
+        self._mel_bands(*map(_address, given), frames, n_fft, hop, bands, bank.low, bank.high)
+        return magnitudes, norms
+
+
+def transforms(n_fft: int) -> bool:
+    """Whether the kernels know the Fourier transform of so many samples."""
+    return 8 <= n_fft <= MOST_SAMPLES and n_fft.bit_count() == 1
+
+
+class Bank:
+    """Filters [F, bins], most of whose weights are 0, as the kernels want them."""
+
+    def __init__(self, filters: Tensor) -> None:
+        used = [row.nonzero().flatten() for row in filters]
+        first = [int(bins[0]) if len(bins) else 0 for bins in used]
+        count = [
+            int(bins[-1]) + 1 - start if len(bins) else 0 for bins, start in zip(used, first, strict=True)
+        ]
+        rows = [row[start : start + n] for row, start, n in zip(filters, first, count, strict=True)]
+        self.weights = torch.cat(rows).float().contiguous()
+        starts = [sum(count[:band]) for band in range(len(count))]
+        self.shape = torch.tensor([first, count, starts], dtype=torch.int32)
+        self.low, self.high = min(first), max(a + b for a, b in zip(first, count, strict=True))
 
 
 @functools.cache
@@ -212,7 +250,7 @@ def _library(compiler: list[str]) -> Path:
         "-shared",
         "-pthread",
     ]
-    files = sorted(SOURCES.iterdir())
+    files = sorted(file for file in SOURCES.iterdir() if file.suffix in (".c", ".h"))
     what = (command, [file.read_bytes() for file in files], _processor())
     library = cache_folder() / f"kernels-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.so"
     if not library.is_file():
@@ -234,8 +272,8 @@ def _processor() -> str:
     )
 
 
-def _function(function: Any, arguments: list[Any]) -> Any:
-    function.argtypes, function.restype = arguments, None
+def _function(function: Any, arguments: list[Any], result: Any = None) -> Any:
+    function.argtypes, function.restype = arguments, result
     return function
 
 

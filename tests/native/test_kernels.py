@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from melgpt.nn import native
+from melgpt.native import kernels as native
+from melgpt.native.kernels import Bank, Kernels, find_kernels, kernels_in
 from melgpt.nn.linear import Linear, packed
-from melgpt.nn.native import Kernels, find_kernels, kernels_in
 from melgpt.nn.transformer import (
     GELU,
     Attention,
@@ -171,6 +171,21 @@ def test_attention_to_a_long_past_is_torchs(kernels: Kernels) -> None:
     found = kernels.attend(qkv, keys, values, position, None, (), 1e-6)
     assert torch.allclose(found, expected, atol=1e-5)
     assert torch.equal(keys[:, :, -1:], key)
+
+
+@pytest.mark.parametrize(("n_fft", "hop"), [(1024, 256), (2048, 300), (8, 3)])
+@pytest.mark.parametrize("frames", [1, 2, 700])
+def test_bands_are_those_of_the_transform(kernels: Kernels, n_fft: int, hop: int, frames: int) -> None:
+    samples, window = torch.randn((frames - 1) * hop + n_fft + hop - 1), torch.rand(n_fft)
+    filters = torch.zeros(6, n_fft // 2 + 1)
+    filters[1, 0] = filters[2, 1:4] = filters[3, 2:] = filters[4, -1] = 0.5  # two are empty
+    found, norms = kernels.mel_bands(samples, window, hop, Bank(filters))
+    windowed = samples.unfold(0, n_fft, hop).double() * window
+    expected = filters.double() @ torch.fft.rfft(windowed).abs().T
+    assert torch.allclose(found.double(), expected, rtol=1e-5, atol=1e-5)
+    assert torch.allclose(norms.double(), windowed.norm(dim=1), rtol=1e-5)
+    with pytest.raises(ValueError, match="samples for windows of"):
+        kernels.mel_bands(samples[: n_fft - 1], window, hop, Bank(filters))
 
 
 def test_several_callers_at_once_and_a_forked_child_get_the_same(kernels: Kernels) -> None:

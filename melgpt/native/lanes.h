@@ -2,6 +2,7 @@
 #ifndef LANES_H
 #define LANES_H
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -23,6 +24,15 @@ static inline uint32_t nearest_half(float value)
     memcpy(&bits, &value, sizeof bits);
     bits = value == value ? bits + 0x7fff + (bits >> 16 & 1) : bits | 0x400000;
     return bits & 0xffff0000u;
+}
+
+/* For arrays of vectors: one that lies across two lines of the cache takes twice as long. */
+#define ALIGNED __attribute__((aligned(4 * LANES)))
+
+static inline floats root_of(floats x)
+{
+    for (int i = 0; i < LANES; i++) x[i] = sqrtf(x[i]);
+    return x;
 }
 
 /* The sum of all lanes, halves first. */

@@ -4,8 +4,6 @@
 #include "lanes.h"
 #include "team.h"
 
-#include <math.h>
-
 #define CHUNK 4   /* vectors of a value whose sums stay in registers */
 #define BLOCK 1024 /* positions at a time: their shares lie on the stack */
 

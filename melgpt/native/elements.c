@@ -3,8 +3,6 @@
 
 #include "team.h"
 
-#include <math.h>
-
 #define AT_ONCE 4096 /* numbers that one helper takes at a time: less is over before it has begun */
 
 static float dot_with_itself(const float *x, int length, float shift)
