@@ -1,4 +1,8 @@
-"""MelGAN at the originals' size on a 10-second clip; plain is float32 with 1-D convolutions."""
+"""Vocoders on a 10-second clip: MelGAN at the originals' size, and that of recipe `small` on one thread.
+
+MelGAN's plain way is float32 with 1-D convolutions. For the other one it is torch without the kernels, the
+alternative 64 steps of Griffin-Lim, the limit real time over 100.
+"""
 
 import copy
 from typing import Any
@@ -7,11 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.machine import Machine
-from benchmarks.measure import Row, row
+from benchmarks.measure import Row, Way, row
 from melgpt import registry
-from melgpt.runtime import choose_device
+from melgpt.evaluation.vocoder_measures import BASELINE
+from melgpt.runtime import RuntimeConfig, choose_device, threads
+from melgpt.types import MelScale
 
 FRAMES = 860
+FRAMES_PER_SECOND = MelScale().frames_per_second
 FLOP = 77.7e9
 
 
@@ -54,7 +61,7 @@ def flat(module: nn.Module) -> nn.Module:
 
 @torch.inference_mode()
 def rows(machine: Machine, quick: bool) -> list[Row]:
-    """One row."""
+    """Two rows."""
     device = choose_device()
     with torch.inference_mode(False):
         ours = registry.build("vocoder", registry.configure("vocoder", "melgan")).eval().to(device)
@@ -62,6 +69,21 @@ def rows(machine: Machine, quick: bool) -> list[Row]:
     mel = torch.rand(1, ours.scale.n_mels, FRAMES, device=device)
     ways = {"plain": lambda: plain(mel), "ours": lambda: ours(mel)}
     limit = FLOP / machine.best_matrix
-    return [
-        row("MelGAN, 10 s", ways, 3 if quick else 8, limit=limit, note="limit: the products at full speed")
-    ]
+    rounds, note = 3 if quick else 8, "limit: the products at full speed"
+    return [row("MelGAN, 10 s", ways, rounds, limit=limit, note=note), _on_one_thread(rounds)]
+
+
+def _on_one_thread(rounds: int) -> Row:
+    with torch.inference_mode(False):
+        plain, ours = (registry.build("vocoder", registry.configure("vocoder", "istft")) for _ in range(2))
+        other = registry.build("vocoder", registry.configure("vocoder", {**BASELINE}))
+    RuntimeConfig(device="cpu", compile="off").place([plain])
+    RuntimeConfig(device="cpu").place([ours])
+    mel = torch.rand(1, ours.scale.n_mels, FRAMES)
+    parts = {"plain": plain, "ours": ours, "alternative": other}
+    ways: dict[str, Way] = {name: lambda part=part: part(mel) for name, part in parts.items()}
+    with threads(1):
+        note = "one thread; alternative: Griffin-Lim 64; limit: a hundred times real time"
+        return row(
+            "vocoder of `small`, 10 s", ways, rounds, limit=FRAMES / FRAMES_PER_SECOND / 100, note=note
+        )

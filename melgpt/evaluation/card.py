@@ -10,6 +10,7 @@ _VOCODER = {
     "whole_band": "vocoder: distance of spectra from the real sound's",
     "in_band": "vocoder: the same within the mel's band",
     "envelope_correlation": "vocoder: correlation of envelopes with the real sound's",
+    "envelope_in_band": "vocoder: the same within the mel's band",
 }
 
 

@@ -67,16 +67,17 @@ def climb(rendering: Rendering, rows: Rows, *, resamples: int, seed: int) -> lis
 def sound_distances(
     made: Tensor, real: Tensor, lengths: NDArray[Any], scale: MelScale
 ) -> dict[str, NDArray[np.float64]]:
-    """Of pairs of sounds [B, T] up to their lengths: stft, stft_in_band, envelope and onset, each [B]."""
-    found: dict[str, list[float]] = {name: [] for name in ("stft", "stft_in_band", "envelope", "onset")}
+    """Of pairs of sounds [B, T] up to their lengths: distances and correlations, each [B]."""
+    names = ("stft", "stft_in_band", "envelope", "envelope_in_band", "onset")
+    found: dict[str, list[float]] = {name: [] for name in names}
+    band = scale.f_min, scale.f_max
     for pair in zip(made, real, lengths, strict=True):
         length = min(len(pair[0]), len(pair[1]), int(pair[2]))
         one, other = pair[0][None, :length], pair[1][None, :length]
         found["stft"].append(float(multi_resolution_stft(one, other, scale)))
-        found["stft_in_band"].append(
-            float(multi_resolution_stft(one, other, scale, (scale.f_min, scale.f_max)))
-        )
+        found["stft_in_band"].append(float(multi_resolution_stft(one, other, scale, band)))
         found["envelope"].append(float(envelope_correlation(one, other, scale)))
+        found["envelope_in_band"].append(float(envelope_correlation(one, other, scale, band)))
         found["onset"].append(float((onset_sharpness(one, scale) - onset_sharpness(other, scale)).abs()))
     return {name: np.array(values) for name, values in found.items()}
 

@@ -30,6 +30,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "stft": ("lower", "Difference of the spectra at three resolutions, all frequencies."),
     "stft_in_band": ("lower", "The same for the frequencies that the mel knows."),
     "envelope": ("higher", "Correlation of the level over time, in steps of 4 ms."),
+    "envelope_in_band": ("higher", "The same for the frequencies that the mel knows."),
     "onset": ("lower", "Difference in dB of how steeply sounds begin."),
     "codes_used": ("higher", "Codes that occur."),
     "perplexity": ("higher", "Number of equally used codes that would be as varied."),

@@ -30,13 +30,16 @@ def multi_resolution_stft(made: Tensor, real: Tensor, scale: MelScale, band: Ban
 
 
 @torch.no_grad()
-def envelope_correlation(made: Tensor, real: Tensor, scale: MelScale) -> Tensor:
+def envelope_correlation(made: Tensor, real: Tensor, scale: MelScale, band: Band | None = None) -> Tensor:
     """Pearson correlation [B] of the levels in steps of 4 ms; samples [B, T]. A constant one gives 0.
 
-    Raises UserError for sounds of different lengths.
+    band: only from .. to, in Hz. Raises UserError for sounds of different lengths.
     """
     _check(made, real)
-    one, other = (level(sound, scale.rate) for sound in (made, real))
+    one, other = (
+        level(sound if band is None else _within(sound, scale.rate, band), scale.rate)
+        for sound in (made, real)
+    )
     one, other = (each - each.mean(-1, keepdim=True) for each in (one, other))
     norm = torch.linalg.vector_norm(one, dim=-1) * torch.linalg.vector_norm(other, dim=-1)
     return (one * other).sum(-1) / norm.clamp(min=1e-12)
@@ -55,6 +58,13 @@ def onset_sharpness(samples: Tensor, scale: MelScale) -> Tensor:
     rises = decibels[:, steps:] - decibels[:, :-steps]
     count = max(1, round(ONSET_SHARE * rises.shape[-1]))
     return rises.topk(min(count, rises.shape[-1]), dim=-1).values.mean(-1).clamp(min=0)
+
+
+def _within(samples: Tensor, rate: int, band: Band) -> Tensor:
+    """What of samples [B, T] lies in a band: all other frequencies of the whole sound are left out."""
+    spectrum = torch.fft.rfft(samples)
+    hertz = torch.fft.rfftfreq(samples.shape[-1], 1 / rate, device=samples.device)
+    return torch.fft.irfft(spectrum * ((band[0] <= hertz) & (hertz <= band[1])), n=samples.shape[-1])
 
 
 def _check(made: Tensor, real: Tensor) -> None:

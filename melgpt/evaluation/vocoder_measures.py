@@ -42,6 +42,7 @@ def distances(made: Tensor, real: Tensor, mel: Tensor, scale: MelScale) -> dict[
         "in_band": float(multi_resolution_stft(made, real, scale, (scale.f_min, scale.f_max))),
         "mel_l1": float(mel_l1(again[:, :frames], mel[:, :frames])),
         "envelope_correlation": float(envelope_correlation(made, real, scale)),
+        "envelope_in_band": float(envelope_correlation(made, real, scale, (scale.f_min, scale.f_max))),
         "onset": float(onset_sharpness(made, scale)),
     }
 

@@ -17,10 +17,10 @@ struct clip {
     const struct wave *waves; /* of n_fft, 3/4 of the turn */
     const int *places;        /* of the numbers of a transform of n_fft / 2 */
     int n_fft, hop, groups, frames, reach; /* frames of a stretch; samples of it beyond its frames * hop */
-    floats *spectrum, *before, *mixed; /* [groups, frames, bins, real or imaginary] */
+    floats *spectrum, *before, *older; /* [groups, frames, bins, real or imaginary] */
     floats *magnitude;                 /* [groups, frames, bins], 0 beyond the clip's end */
     floats *weight, *samples;          /* [groups, frames * hop + reach] */
-    float alpha, beta, gamma;
+    float of_this, of_before, of_older, ahead; /* what a step makes of the spectra that there were */
 };
 
 /* Spectra -> frames, windowed, laid over each other. */
@@ -91,22 +91,22 @@ static void split(const void *task, int group)
         }
         transform(re, im, half, t->waves, 2);
         const long place = ((long)group * t->frames + frame) * bins;
-        floats *spectrum = t->spectrum + 2 * place, *before = t->before + 2 * place, *mixed = t->mixed + 2 * place;
+        floats *spectrum = t->spectrum + 2 * place, *older = t->older + 2 * place;
+        const floats *before = t->before + 2 * place;
         for (int k = 0; k < bins; k++) {
             floats real, imaginary;
             bin_of(re, im, k, half, t->waves, t->places, &real, &imaginary);
-            const floats now_re = mixed[2 * k] + t->gamma * (real - mixed[2 * k]);
-            const floats now_im = mixed[2 * k + 1] + t->gamma * (imaginary - mixed[2 * k + 1]);
-            const floats moved_re = now_re - before[2 * k], moved_im = now_im - before[2 * k + 1];
-            const floats ahead_re = now_re + t->alpha * moved_re, ahead_im = now_im + t->alpha * moved_im;
+            const floats before_re = before[2 * k], before_im = before[2 * k + 1];
+            const floats now_re = t->of_this * real + t->of_before * before_re + t->of_older * older[2 * k];
+            const floats now_im = t->of_this * imaginary + t->of_before * before_im + t->of_older * older[2 * k + 1];
+            const floats ahead_re = now_re + t->ahead * (now_re - before_re);
+            const floats ahead_im = now_im + t->ahead * (now_im - before_im);
             const floats scale =
                 t->magnitude[place + k] * one_by_root(ahead_re * ahead_re + ahead_im * ahead_im + TINY * TINY);
             spectrum[2 * k] = ahead_re * scale;
             spectrum[2 * k + 1] = ahead_im * scale;
-            mixed[2 * k] = now_re + t->beta * moved_re;
-            mixed[2 * k + 1] = now_im + t->beta * moved_im;
-            before[2 * k] = now_re;
-            before[2 * k + 1] = now_im;
+            older[2 * k] = now_re; /* which is the one before in the next step */
+            older[2 * k + 1] = now_im;
         }
     }
 }
@@ -146,8 +146,8 @@ void refine(
     const long count = (long)(frames - 1) * hop + n_fft;
     t.spectrum = (floats *)room;
     t.before = t.spectrum + 2 * places * bins;
-    t.mixed = t.before + 2 * places * bins;
-    t.magnitude = t.mixed + 2 * places * bins;
+    t.older = t.before + 2 * places * bins;
+    t.magnitude = t.older + 2 * places * bins;
     t.weight = t.magnitude + places * bins;
     t.samples = t.weight + t.groups * length;
     memset(t.before, 0, 4 * places * bins * sizeof(floats));
@@ -165,12 +165,17 @@ void refine(
             t.weight[i][lane] = at < count ? weight[at] : 1;
         }
     for (int step = 0; step < steps; step++) {
-        t.alpha = step ? speed[0] : 0; /* nothing has moved before */
-        t.beta = step ? speed[1] : 0;
-        t.gamma = step ? speed[2] : 1;
+        const float beta = step > 1 ? speed[1] : 0; /* at first nothing has moved */
+        t.ahead = step > 0 ? speed[0] : 0;
+        t.of_this = step > 0 ? speed[2] : 1;
+        t.of_before = (1 - t.of_this) * (1 + beta);
+        t.of_older = (1 - t.of_this) * -beta;
         share(join, &t, t.groups, threads);
         meet(&t);
         share(split, &t, t.groups, threads);
+        floats *swap = t.before;
+        t.before = t.older;
+        t.older = swap;
     }
     share(join, &t, t.groups, threads);
     meet(&t);

@@ -58,6 +58,15 @@ def test_envelopes_correlate_when_levels_go_together_and_not_otherwise() -> None
     assert float(envelope_correlation(torch.zeros(1, SCALE.rate), noise(1), SCALE)) == 0
 
 
+def test_envelopes_of_a_band_are_those_of_what_lies_in_it() -> None:
+    time = torch.arange(SCALE.rate) / SCALE.rate
+    swell = 0.5 + 0.5 * (2 * torch.pi * 3 * time).sin()
+    low, high = ((2 * torch.pi * hertz * time).sin() * 0.3 for hertz in (1000, 9000))
+    one, other = (low * swell + high * (1 - swell))[None], (low * swell + high)[None]
+    assert float(envelope_correlation(one, other, SCALE, (125, 7600))) > 0.99
+    assert float(envelope_correlation(one, other, SCALE)) < 0.9
+
+
 def test_a_click_is_sharper_than_a_fade_and_steady_noise_has_no_onsets() -> None:
     click, fade = torch.zeros(1, SCALE.rate), noise(0) * torch.linspace(0, 1, SCALE.rate)
     click[:, 10000:] = noise(0)[:, 10000:]
