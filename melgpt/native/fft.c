@@ -19,25 +19,33 @@ static inline __attribute__((always_inline)) void cross(
     im[3 * far] = turned ? zr * w3.imaginary + zi * w3.real : zi;
 }
 
+static inline void pair(floats *re, floats *im)
+{
+    const floats r = re[1], i = im[1];
+    re[1] = re[0] - r;
+    im[1] = im[0] - i;
+    re[0] += r;
+    im[0] += i;
+}
+
 void transform(floats *re, floats *im, int count, const struct wave *waves, int stride)
 {
-    if (count == 2) {
-        const floats r = re[1], i = im[1];
-        re[1] = re[0] - r;
-        im[1] = im[0] - i;
-        re[0] += r;
-        im[0] += i;
-    }
-    if (count < 4) return;
     const int far = count / 4;
     cross(re, im, far, waves, 0, 0);
     for (int p = 1; p < far; p++) cross(re + p, im + p, far, waves, p * stride, 1);
     /* One part after the other to its end: all but the first steps stay in the first cache. */
-    if (far > 1)
+    if (far > 2)
         for (int part = 0; part < count; part += far) transform(re + part, im + part, far, waves, 4 * stride);
+    if (far == 2)
+        for (int part = 0; part < count; part += far) pair(re + part, im + part);
 }
 
-int place_of(int k, int count)
+static int place_of(int k, int count)
 {
     return count < 4 ? k : k % 4 * (count / 4) + place_of(k / 4, count / 4);
+}
+
+void all_places(int *places, int count)
+{
+    for (int k = 0; k <= count; k++) places[k] = place_of(k % count, count);
 }

@@ -2,7 +2,7 @@
 #include "fft.h"
 #include "lanes.h"
 
-#define STRETCH 32 /* frames of a stretch at most: its samples stay in the second cache */
+#define STRETCH 8 /* frames of a stretch at most: its samples stay in the second cache */
 
 /* Numbers of room that `mel_bands` wants. */
 long mel_room(int n_fft, int hop) { return LANES * ((long)(STRETCH - 1) * hop + n_fft); }
@@ -61,8 +61,8 @@ void mel_bands(
     const float *samples, const float *window, const float *waves, const int *shape, const float *weights,
     float *magnitudes, float *norms, float *room, int frames, int n_fft, int hop, int bands, int low, int high)
 {
-    int places[n_fft / 2];
-    for (int k = 0; k < n_fft / 2; k++) places[k] = place_of(k, n_fft / 2);
+    int places[n_fft / 2 + 1];
+    all_places(places, n_fft / 2);
     const struct bank bank = {shape, shape + bands, shape + 2 * bands, weights, bands, low, high};
     for (int from = 0; from < frames; from += LANES * STRETCH)
         some_frames(

@@ -148,6 +148,7 @@ class Head(nn.Module):
     turns: Tensor
     bank: Tensor
     mean: Tensor
+    between: Tensor
 
     def __init__(self, config: ISTFTConfig) -> None:
         super().__init__()
@@ -169,6 +170,7 @@ class Head(nn.Module):
             bank = bank[:, self.inside].clone()
             self.register_buffer("bank", bank, persistent=False)
             self.register_buffer("mean", bank / bank.sum(0).clamp(min=1e-12), persistent=False)
+            self.register_buffer("between", (bank.sum(0) == 0).float(), persistent=False)
 
     def forward(self, x: Tensor, log: Tensor) -> Tensor:
         """log: of the bands' magnitudes [B, F, N]."""
@@ -194,8 +196,9 @@ class Head(nn.Module):
         """Magnitudes [B, N, bins] nearer to having the bands [B, N, F]: Lee and Seung (2001)."""
         below, inner, above = magnitude.tensor_split((self.inside.start, self.inside.stop), dim=-1)
         for _ in range(self.config.fit):
-            # A bin is scaled by the mean of what its bands want; one outside of all bands stays.
-            inner = inner * ((bands / (inner @ self.bank.T).clamp(min=1e-9)) @ self.mean)
+            # A bin is scaled by the mean of what its bands want; one that is in none of them stays.
+            wanted = bands / (inner @ self.bank.T).clamp(min=1e-9)
+            inner = inner * (wanted @ self.mean + self.between)
         return torch.cat([below, inner, above], dim=-1)
 
 

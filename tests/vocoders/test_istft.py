@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from melgpt.audio.mel import analyse
+from melgpt.audio.mel import analyse, mel_filterbank
 from melgpt.native.kernels import find_kernels
-from melgpt.types import Audio, MelScale
+from melgpt.types import PRESETS, Audio, MelScale
 from melgpt.vocoders.istft import ISTFTConfig, ISTFTVocoder
 from melgpt.vocoders.pieces import in_pieces
 from melgpt.vocoders.spectrum import InverseSTFT, overlap_add
@@ -123,6 +123,23 @@ def test_refining_brings_the_sound_nearer_to_its_magnitudes() -> None:
         errors.append(float((found - magnitude)[:, 4:-4].norm()))
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.6 * errors[0]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@torch.inference_mode()
+def test_fitting_brings_the_bands_near_and_leaves_bins_without_a_band(preset: str) -> None:
+    scale = MelScale.preset(preset)
+    part = vocoder(mel=scale.plain(), fit=0)
+    values = 0.3 + 0.5 * torch.rand(1, scale.n_mels, 7)
+    before = part.magnitudes(values)
+    fitted = vocoder(mel=scale.plain(), fit=30).magnitudes(values)
+    bank = mel_filterbank(scale)
+    apart = bank.sum(0) == 0
+    assert torch.equal(fitted[..., apart], before[..., apart])
+    told = bank.sum(1) > 0
+    wanted = part.log_bands(values).exp().transpose(1, 2)[..., told]
+    errors = [float(((m @ bank.T)[..., told] / wanted).log().abs().mean()) for m in (before, fitted)]
+    assert errors[1] < 0.5 * errors[0]
 
 
 @torch.inference_mode()
