@@ -8,9 +8,9 @@
 #include "team.h"
 
 #define WIDTH (2 * LANES)
-#define PAIRS 256 /* of inputs: what two panels have for them stays in the first cache while all rows pass */
+#define PAIRS 128 /* of inputs: what two panels have for them stays in the first cache while all rows pass */
 #define MOST 48   /* rows at a time */
-#define AHEAD 1024 /* words: what the processor itself would fetch ahead is too little */
+#define AHEAD 1024 /* words that are fetched ahead: what the processor does by itself is too little */
 #if LANES == 16
 #define ROWS 12 /* whose sums for a panel fit the registers, with the weights; there are 32 of them */
 #define PAIRED 6 /* the same for two panels */
@@ -51,17 +51,18 @@ void in_order(const float *weights, uint32_t *ordered, int outputs, int inputs, 
     share(order_panel, &task, (outputs + WIDTH - 1) / WIDTH, threads);
 }
 
-/* Adds to the sums of some rows what some panels, the next one `panel` words on, have for some pairs of inputs. */
+/* Adds to the sums of some rows what some panels, the next one `panel` words on, have for some pairs of inputs; fetches
+ * what lies `ahead`, so many words a pair. */
 static inline __attribute__((always_inline)) void add(
     const int rows, const int panels, const uint32_t *weights, long panel, const float *x, int pairs, sums *total,
-    int first)
+    int first, const uint32_t *ahead, int pace)
 {
     floats sum[ROWS > 2 * PAIRED ? ROWS : 2 * PAIRED][2] = {{{0}}}; /* of rows and panels */
-    for (int pair = 0; pair < pairs; pair++, weights += WIDTH, x += 2 * rows)
+    for (int pair = 0; pair < pairs; pair++, weights += WIDTH, x += 2 * rows, ahead += pace)
 #pragma GCC unroll 2
         for (int p = 0; p < panels; p++) {
-            __builtin_prefetch(weights + p * panel + AHEAD);
-            __builtin_prefetch(weights + p * panel + AHEAD + LANES);
+            __builtin_prefetch(ahead + p * panel, 0, 2);
+            __builtin_prefetch(ahead + p * panel + LANES, 0, 2);
             words left = *(const words *)(weights + p * panel);
             words right = *(const words *)(weights + p * panel + LANES);
 #pragma GCC unroll 12
@@ -84,10 +85,11 @@ static inline __attribute__((always_inline)) void add(
 
 /* The same for any number of rows up to ROWS; two panels at once while the registers have room for their sums. */
 static void add_some(
-    int rows, int panels, const uint32_t *weights, long panel, const float *x, int pairs, sums *total, int first)
+    int rows, int panels, const uint32_t *weights, long panel, const float *x, int pairs, sums *total, int first,
+    const uint32_t *ahead, int pace)
 {
 #define CASE(r, p) \
-    case 2 * r + p: add(r, p, weights, panel, x, pairs, total, first); break;
+    case 2 * r + p: add(r, p, weights, panel, x, pairs, total, first, ahead, pace); break;
     switch (2 * rows + panels) { EACH_CASE }
 #undef CASE
 }
@@ -134,7 +136,10 @@ static void two_panels(const void *task, int part)
                 for (int group = 0; group < groups; group++) {
                     const int r = height * group / groups, next = height * (group + 1) / groups;
                     const float *x = t->x + (long)(top + r) * inputs + (long)(next - r) * input;
-                    add_some(next - r, panels, from, panel, x, pairs, total + r, p);
+                    /* Several groups fetch what follows this block together, each a part of it. */
+                    const int pace = WIDTH / groups;
+                    const uint32_t *ahead = from + (groups > 1 ? PAIRS * WIDTH + (long)group * pairs * pace : AHEAD);
+                    add_some(next - r, panels, from, panel, x, pairs, total + r, p, ahead, pace);
                 }
             }
         const int count = t->outputs - output < 2 * WIDTH ? t->outputs - output : 2 * WIDTH;
