@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melgpt.native.kernels import Kernels, find_kernels
-from melgpt.nn.linear import Linear, packed
+from melgpt.nn.linear import Linear, most_rows, packed
 from melgpt.nn.transformer import Angles, Block, BlockConfig, Dropout, LayerCache, norm, rotary_angles
 from melgpt.runtime import threads
 
@@ -136,12 +136,16 @@ class GPT(Transformer):
         """Laid out for `step` with so many sequences at a time, until the end of the block.
 
         On one core where no product is worth two: those of a small GPT are over before a second has begun.
+        Where all products are the kernels', they have the cores, and torch, whose threads are slow to wake, one.
         """
         kernels = self._kernels()
         size = sum(p.nbytes for p in self.blocks.parameters()) * (2 if kernels else 1)
+        cores = torch.get_num_threads() if size * sequences >= SMALL_BYTES else 1
+        by_kernels = kernels is not None and self._rounded and sequences <= most_rows()
         with (
             packed(self, sequences, kernels, rounded=self._rounded),
-            nullcontext() if size * sequences >= SMALL_BYTES else threads(1),
+            kernels.on(cores) if kernels else nullcontext(),
+            threads(1 if by_kernels else cores),
         ):
             yield
 

@@ -33,6 +33,7 @@ class Kernels:
     """What a GPT that writes and a vocoder that refines do most, on a CPU, in float32: tensors in and out."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
+        self._cores_given = 0
         self._outputs: int = library.outputs_at_once()
         self._in_order = _function(library.in_order, [POINTER, POINTER, *[INT] * 3])
         self._linear = _function(library.linear, [*[POINTER] * 5, *[INT] * 4])
@@ -47,13 +48,25 @@ class Kernels:
         self._mel_bands = _function(library.mel_bands, [*[POINTER] * 8, *[INT] * 6])
         self._mel_room = _function(library.mel_room, [INT] * 2, ctypes.c_long)
 
+    def _cores(self) -> int:
+        return self._cores_given or torch.get_num_threads()
+
+    @contextmanager
+    def on(self, cores: int) -> Iterator[None]:
+        """Until the end of the block on so many cores, whatever torch has."""
+        self._cores_given = cores
+        try:
+            yield
+        finally:
+            self._cores_given = 0
+
     def in_order(self, weight: Tensor) -> Tensor:
         """Weights [outputs, inputs], inputs even → as `linear` reads them, rounded to bfloat16."""
         weight = weight.float().contiguous()
         outputs, inputs = weight.shape
         room = -(-outputs // self._outputs) * self._outputs
         ordered = weight.new_zeros(room, inputs, dtype=torch.bfloat16)
-        self._in_order(_address(weight), _address(ordered), outputs, inputs, torch.get_num_threads())
+        self._in_order(_address(weight), _address(ordered), outputs, inputs, self._cores())
         return ordered
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: int) -> Tensor:
@@ -66,35 +79,35 @@ class Kernels:
         rows = x.float().contiguous()
         made = rows.new_empty(*x.shape[:-1], outputs)
         tensors = weight, rows, bias, made, torch.empty_like(rows)
-        self._linear(*map(_address, tensors), *_rows(rows), outputs, torch.get_num_threads())
+        self._linear(*map(_address, tensors), *_rows(rows), outputs, self._cores())
         return made.to(x.dtype)
 
     def rms_norm(self, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
         """x [..., C] float32 over its last dimension, times weight [C]."""
         x = x.contiguous()
         made = torch.empty_like(x)
-        self._rms_norm(*map(_address, (x, weight, made)), *_rows(x), epsilon, torch.get_num_threads())
+        self._rms_norm(*map(_address, (x, weight, made)), *_rows(x), epsilon, self._cores())
         return made
 
     def layer_norm(self, x: Tensor, weight: Tensor, bias: Tensor | None, epsilon: float) -> Tensor:
         """x [..., C] float32 over its last dimension, times weight [C] plus bias [C]."""
         x = x.contiguous()
         made = torch.empty_like(x)
-        self._layer_norm(*map(_address, (x, weight, bias, made)), *_rows(x), epsilon, torch.get_num_threads())
+        self._layer_norm(*map(_address, (x, weight, bias, made)), *_rows(x), epsilon, self._cores())
         return made
 
     def gelu(self, x: Tensor) -> Tensor:
         """x [..., C] float32, each number times the normal distribution's share below it."""
         x = x.contiguous()
         made = torch.empty_like(x)
-        self._gelu(_address(x), _address(made), *_rows(x), torch.get_num_threads())
+        self._gelu(_address(x), _address(made), *_rows(x), self._cores())
         return made
 
     def swiglu(self, x: Tensor) -> Tensor:
         """x [..., 2 C] float32 → [..., C]: the SiLU of the first half times the second."""
         x = x.contiguous()
         made = x.new_empty(*x.shape[:-1], x.shape[-1] // 2)
-        self._swiglu(_address(x), _address(made), *_rows(made), torch.get_num_threads())
+        self._swiglu(_address(x), _address(made), *_rows(made), self._cores())
         return made
 
     def attend(
@@ -110,9 +123,8 @@ class Kernels:
         """One new position of each sequence over itself and those before it: qkv [B, 1, 3 C] → [B, 1, C].
 
         keys, values [B, heads, room, C / heads], float32 or bfloat16: of the positions so far; this one's are
-        written. angles
-        [1, C / heads] turn queries and keys, norms [C / heads] are weights to normalise them with; either may
-        be missing (None, none). Raises ValueError where the cache has no room for the position.
+        written. angles [1, C / heads] turn queries and keys, norms [C / heads] are weights to normalise them
+        with; either may be missing (None, none). Raises ValueError where there is no room for the position.
         """
         batch, heads, room, length = keys.shape
         if position >= room or qkv.shape != (batch, 1, 3 * heads * length):
@@ -121,7 +133,7 @@ class Kernels:
         cosine, sine = angles or (None, None)
         query, key = norms or (None, None)
         # Below some 130 000 products they are over before a second core has begun.
-        threads = torch.get_num_threads() if batch * heads * length * (position + 1) >= 1 << 17 else 1
+        threads = self._cores() if batch * heads * length * (position + 1) >= 1 << 17 else 1
         self._attend(
             *map(_address, (qkv.contiguous(), cosine, sine, query, key)),
             epsilon,
@@ -157,7 +169,7 @@ class Kernels:
         room = samples.new_empty(self._refine_room(frames, n_fft, hop))
         parts = torch.view_as_real(spectrum.contiguous())
         given = parts, magnitude.contiguous(), window, weight, _waves(n_fft), torch.tensor(speed)
-        sizes = frames, n_fft, hop, steps, torch.get_num_threads()
+        sizes = frames, n_fft, hop, steps, self._cores()
         self._refine(*map(_address, (*given, samples, room)), *sizes)
         return samples
 

@@ -59,7 +59,7 @@ def _product(layer: Linear, rows: int, kernels: Kernels | None, rounded: bool) -
     if weight.device.type != "cpu":
         return None
     half = rounded or weight.dtype == torch.bfloat16
-    if kernels and half and rows <= _most_rows() and not weight.shape[1] % 2:
+    if kernels and half and rows <= most_rows() and not weight.shape[1] % 2:
         ordered, exact = kernels.in_order(weight), None if bias is None else bias.float()
         return partial(kernels.linear, weight=ordered, bias=exact, outputs=len(weight))
     if _has_kernel(weight) and (rows > 1 or weight.nbytes >= ONE_ROW_BYTES):
@@ -70,8 +70,8 @@ def _product(layer: Linear, rows: int, kernels: Kernels | None, rounded: bool) -
     return None
 
 
-def _most_rows() -> int:
-    """Rows for which reading the weights takes longest; more are for the matrix units, if any."""
+def most_rows() -> int:
+    """Rows up to which the kernels multiply: reading the weights takes longest; more are for others."""
     return 4 if has_bf16_units() else 48
 
 
