@@ -136,7 +136,7 @@ class GPT(Transformer):
         """Laid out for `step` with so many sequences at a time, until the end of the block.
 
         On one core where no product is worth two: those of a small GPT are over before a second has begun.
-        Where all products are the kernels', they have the cores, and torch, whose threads are slow to wake, one.
+        Where all products are the kernels', they have the cores, and torch one: its threads are slow to wake.
         """
         kernels = self._kernels()
         size = sum(p.nbytes for p in self.blocks.parameters()) * (2 if kernels else 1)
