@@ -76,7 +76,7 @@ def rows(machine: Machine, quick: bool) -> list[Row]:
 def _on_one_thread(rounds: int) -> Row:
     with torch.inference_mode(False):
         plain, ours = (registry.build("vocoder", registry.configure("vocoder", "istft")) for _ in range(2))
-        other = registry.build("vocoder", registry.configure("vocoder", {**BASELINE}))
+        other = registry.build("vocoder", registry.configure("vocoder", BASELINE))
     RuntimeConfig(device="cpu", compile="off").place([plain])
     RuntimeConfig(device="cpu").place([ours])
     mel = torch.rand(1, ours.scale.n_mels, FRAMES)

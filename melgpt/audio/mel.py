@@ -142,8 +142,7 @@ def _tables(scale: MelScale) -> tuple[Tensor, tuple[int, int], list[tuple[slice,
 @lru_cache(maxsize=8)
 def _tables_of_kernels(scale: MelScale) -> tuple[Tensor, int, Bank]:
     """The window, the hop and the bank as the kernels want them."""
-    window = torch.hann_window(scale.n_fft, periodic=True, dtype=torch.float64)
-    return window.float(), scale.hop, Bank(mel_filterbank(scale))
+    return _tables(scale)[0].float(), scale.hop, Bank(mel_filterbank(scale))
 
 
 def _touched(bank: Tensor) -> tuple[int, int]:

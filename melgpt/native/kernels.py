@@ -54,11 +54,11 @@ class Kernels:
     @contextmanager
     def on(self, cores: int) -> Iterator[None]:
         """Until the end of the block on so many cores, whatever torch has."""
-        self._cores_given = cores
+        before, self._cores_given = self._cores_given, cores
         try:
             yield
         finally:
-            self._cores_given = 0
+            self._cores_given = before
 
     def in_order(self, weight: Tensor) -> Tensor:
         """Weights [outputs, inputs], inputs even → as `linear` reads them, rounded to bfloat16."""

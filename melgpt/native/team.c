@@ -62,7 +62,7 @@ static void take_parts(uint32_t task_number)
 {
     uint64_t next = atomic_load(&team.next);
     while (next >> 32 == task_number) {
-        /* If a later task's are read here, its number is another one, too, and nothing is taken. */
+        /* If a later task's are read here, `next` is another one by then, and nothing is taken. */
         const Work work = atomic_load(&team.work);
         const void *task = atomic_load(&team.task);
         const int part = (int)(next & INT_MAX);
@@ -124,12 +124,15 @@ void share(Work work, const void *task, int parts, int threads)
         return;
     }
     gather(threads - 1);
+    /* Under a number of its own that no part belongs to, while the task is written: a helper that still looks at the task
+     * before would else take a part of this one, or of both, as soon as there are more parts than there were. */
+    const uint32_t task_number = number() + 2;
+    atomic_store(&team.next, (uint64_t)(task_number - 1) << 32 | INT_MAX);
     atomic_store(&team.work, work);
     atomic_store(&team.task, task);
     atomic_store(&team.parts, parts);
     atomic_store(&team.wanted, threads - 1);
     atomic_store(&team.done, 0);
-    const uint32_t task_number = number() + 1;
     atomic_store(&team.next, (uint64_t)task_number << 32);
     if (atomic_load(&team.asleep)) {
         pthread_mutex_lock(&team.sleeping);
