@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melgpt.native.kernels import Kernels, find_kernels
+from melgpt.nn.dropout import Dropout
 from melgpt.nn.linear import Linear, most_rows, packed
-from melgpt.nn.transformer import Angles, Block, BlockConfig, Dropout, LayerCache, norm, rotary_angles
+from melgpt.nn.transformer import Angles, Block, BlockConfig, LayerCache, norm, rotary_angles
 from melgpt.runtime import threads
 
 SMALL_BYTES = 64 << 20

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from melgpt.config import Config
 from melgpt.native.kernels import UsesKernels
+from melgpt.nn.dropout import Dropout, attend
 from melgpt.nn.linear import Linear
 
 
@@ -91,7 +92,9 @@ class LayerNorm(UsesKernels, nn.LayerNorm):
     def forward(self, x: Tensor) -> Tensor:
         if self.kernels is not None and x.dtype == self.weight.dtype == torch.float32:
             return self.kernels.layer_norm(x, self.weight, self.bias, self.eps)
-        return super().forward(x)
+        return F.layer_norm(
+            x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps
+        )
 
 
 def norm(config: BlockConfig) -> nn.Module:
@@ -112,13 +115,6 @@ def rotary_angles(positions: Tensor, length: int) -> Angles:
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Turn the pairs (first half, second half) of x [B, heads, S, length] by their angles."""
     return (x * cosine + x.roll(x.shape[-1] // 2, -1) * sine).to(x.dtype)
-
-
-class Dropout(nn.Dropout):
-    """torch's, which costs nothing when nothing is dropped."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) if self.training else x
 
 
 class Attention(UsesKernels, nn.Module):
@@ -158,9 +154,7 @@ class Attention(UsesKernels, nn.Module):
         if several and start > 0:
             raise ValueError("several positions at once are only possible at the start of a sequence")
         dropout = self.dropout if self.training else 0.0
-        attended = F.scaled_dot_product_attention(
-            q, k, v, dropout_p=dropout, is_causal=several and self.causal
-        )
+        attended = attend(q, k, v, causal=several and self.causal, dropout=dropout)
         return self.project(attended.transpose(1, 2).flatten(2))
 
 

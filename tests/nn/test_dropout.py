@@ -1,0 +1,66 @@
+"""Dropout on the CPU drops the share that it says, and attention with it is the written-out formula."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from melgpt.nn import dropout
+from melgpt.nn.dropout import Dropout, attend
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.9])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_the_share_is_dropped_and_made_up_for(share: float, kind: torch.dtype) -> None:
+    x = torch.ones(1000, 999, dtype=kind, requires_grad=True)
+    made = Dropout(share)(x)
+    (gradient,) = torch.autograd.grad(made.sum(), x)
+    made = made.detach()
+    assert float((made == 0).float().mean()) == pytest.approx(share, abs=2e-3)
+    assert float(made.float().mean()) == pytest.approx(1, rel=0.02)
+    assert len(made.unique()) == 2
+    assert torch.equal(gradient, made)
+
+
+def test_dropping_is_seeded_and_differs_from_call_to_call() -> None:
+    layer, x = Dropout(0.5), torch.ones(33, 7)
+    torch.manual_seed(1)
+    first, second = layer(x), layer(x)
+    torch.manual_seed(1)
+    assert torch.equal(layer(x), first)
+    assert not torch.equal(first, second)
+
+
+def test_nothing_is_dropped_outside_training_or_at_0() -> None:
+    x = torch.randn(5, 6)
+    assert Dropout(0.5).eval()(x) is x
+    assert Dropout(0.0)(x) is x
+
+
+@pytest.mark.parametrize("at_once", [1, 3 * 7 * 7, 1 << 21])
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_drops_weights(causal: bool, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = torch.rand(4 * 3, 7, 7).gt(0.3) / 0.7
+    pieces = iter(kept.split(max(1, at_once // 49)))
+    monkeypatch.setattr(dropout, "AT_ONCE", at_once)
+    monkeypatch.setattr(dropout, "_kept", lambda x, share: next(pieces))
+    q, k, v = (torch.randn(4, 3, 7, 5, requires_grad=True) for _ in range(3))
+
+    def written_out() -> Tensor:
+        scores = q @ k.transpose(2, 3) / 5**0.5
+        if causal:
+            scores = scores.masked_fill(torch.ones(7, 7).triu(1).bool(), -torch.inf)
+        return (scores.softmax(-1) * kept.view(4, 3, 7, 7)) @ v
+
+    found, expected = attend(q, k, v, causal=causal, dropout=0.3), written_out()
+    assert torch.allclose(found, expected, atol=1e-6)
+    to = torch.randn_like(found)
+    for one, other in zip(
+        *(torch.autograd.grad((made * to).sum(), (q, k, v)) for made in (found, expected)), strict=True
+    ):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_without_dropout_attention_is_torchs() -> None:
+    q, k, v = (torch.randn(2, 3, 6, 4) for _ in range(3))
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    assert torch.equal(attend(q, k, v, causal=True), expected)
