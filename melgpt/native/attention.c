@@ -6,6 +6,8 @@
 
 #define CHUNK 4   /* vectors of a value whose sums stay in registers */
 #define BLOCK 1024 /* positions at a time: their shares lie on the stack */
+#define TOGETHER 4 /* heads that one helper takes at a time where there are enough */
+#define LINE 64    /* bytes that are fetched at once */
 
 typedef uint16_t halves __attribute__((vector_size(2 * LANES), aligned(2)));
 
@@ -16,8 +18,14 @@ struct attention {
     float *y;
     int heads, length;
     long room;
-    int position, rounded;
+    int position, rounded, together;
 };
+
+/* What is read soon: the processor would begin anew at each page. */
+static inline void fetch(const char *place, int bytes)
+{
+    for (int byte = 0; byte < bytes; byte += LINE) __builtin_prefetch(place + byte, 0, 2);
+}
 
 static inline floats some(const void *numbers, long place, const int rounded)
 {
@@ -61,14 +69,16 @@ static void place_at(
     for (int i = half; i < length; i++) y[i] = plain[i] * cosine[i] + plain[i - half] * sine[i];
 }
 
-/* share[at] = query . key at; returns the largest. */
+/* share[at] = query . key at; returns the largest. Fetches as much of what lies `ahead`. */
 static inline __attribute__((always_inline)) float compare(
-    const float *query, const void *keys, float *share, int count, int length, const int rounded)
+    const float *query, const void *keys, float *share, int count, int length, const char *ahead, const int rounded)
 {
+    const int size = rounded ? 2 : 4;
     const float scale = 1 / sqrtf(length);
     float most = -INFINITY;
     for (int at = 0; at < count; at++) {
         const long key = (long)at * length;
+        fetch(ahead + key * size, length * size);
         floats lanes = {0};
         int i = 0;
         for (; i + LANES <= length; i += LANES) lanes += *(const floats *)(query + i) * some(keys, key + i, rounded);
@@ -80,16 +90,20 @@ static inline __attribute__((always_inline)) float compare(
     return most;
 }
 
-/* sum += values weighted by share. */
+/* sum += values weighted by share. Fetches as much of what lies `ahead`. */
 static inline __attribute__((always_inline)) void gather(
-    const float *share, const void *values, float *sum, int count, int length, const int rounded)
+    const float *share, const void *values, float *sum, int count, int length, const char *ahead, const int rounded)
 {
+    const int size = rounded ? 2 : 4;
     int i = 0;
     for (; i + CHUNK * LANES <= length; i += CHUNK * LANES) {
         floats sums[CHUNK];
         memcpy(sums, sum + i, sizeof sums);
-        for (int at = 0; at < count; at++)
-            for (int j = 0; j < CHUNK; j++) sums[j] += share[at] * some(values, (long)at * length + i + j * LANES, rounded);
+        for (int at = 0; at < count; at++) {
+            const long place = (long)at * length + i;
+            fetch(ahead + place * size, CHUNK * LANES * size);
+            for (int j = 0; j < CHUNK; j++) sums[j] += share[at] * some(values, place + j * LANES, rounded);
+        }
         memcpy(sum + i, sums, sizeof sums);
     }
     for (; i + LANES <= length; i += LANES) {
@@ -118,7 +132,7 @@ static inline __attribute__((always_inline)) void one_head(const struct attentio
     for (int first = 0; first < count; first += BLOCK) {
         const int some = count - first < BLOCK ? count - first : BLOCK;
         const long start = first * (size / t->room);
-        const float before = most, here = compare(query, keys + start, share, some, length, rounded);
+        const float before = most, here = compare(query, keys + start, share, some, length, values + start, rounded);
         most = here > before ? here : before;
         if (first) { /* what was summed up so far was in units of e to the `before` */
             const float smaller = expf(before - most);
@@ -131,19 +145,22 @@ static inline __attribute__((always_inline)) void one_head(const struct attentio
             *(floats *)(share + at) = weight;
             whole += weight;
         }
-        gather(share, values + start, y, some, length, rounded);
+        /* The block that follows, or the next head's keys. */
+        const char *ahead = first + some < count ? keys + start + some * (size / t->room) : keys + size;
+        gather(share, values + start, y, some, length, ahead, rounded);
     }
     const float scale = 1 / sum_of(whole);
     for (int i = 0; i < length; i++) y[i] *= scale;
 }
 
-static void attend_head(const void *task, int head)
+static void attend_heads(const void *task, int part)
 {
     const struct attention *t = task;
-    if (t->rounded)
-        one_head(t, head, 1);
-    else
-        one_head(t, head, 0);
+    for (int head = part * t->together; head < (part + 1) * t->together; head++)
+        if (t->rounded)
+            one_head(t, head, 1);
+        else
+            one_head(t, head, 0);
 }
 
 /* qkv [batch, 3, heads, length]; cosine, sine [length] or none; query_weight, key_weight [length] or none; keys, values
@@ -153,7 +170,8 @@ void attend(
     float epsilon, void *keys, void *values, float *y, int batch, int heads, int length, long room, int position,
     int rounded, int threads)
 {
-    const struct attention task = {
-        qkv, cosine, sine, query_weight, key_weight, epsilon, keys, values, y, heads, length, room, position, rounded};
-    share(attend_head, &task, batch * heads, threads);
+    const int together = heads % TOGETHER || batch == 1 ? 1 : TOGETHER;
+    const struct attention task = {qkv,    cosine, sine,  query_weight, key_weight, epsilon,  keys,    values,
+                                   y,      heads,  length, room,        position,   rounded, together};
+    share(attend_heads, &task, batch * heads / together, threads);
 }

@@ -42,8 +42,10 @@ def anew() -> Iterator[None]:
     find_kernels.cache_clear()
 
 
-def _linear(kernels: Kernels, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return kernels.linear(x, kernels.in_order(weight), bias, len(weight))
+def _linear(
+    kernels: Kernels, x: Tensor, weight: Tensor, bias: Tensor | None, *, halves: bool = False
+) -> Tensor:
+    return kernels.linear(x, kernels.in_order(weight), bias, len(weight), halves=halves)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -58,6 +60,19 @@ def test_products_are_those_of_the_rounded_weights(
     assert torch.allclose(_linear(kernels, x, weight, offset).double(), expected, atol=1e-6 * inputs)
 
 
+@pytest.mark.parametrize(("inputs", "outputs"), [(2, 1), (96, 160), (1030, 33)])
+@pytest.mark.parametrize("rows", [*range(1, 14), 49])
+def test_inputs_are_rounded_too_where_that_is_allowed_and_quicker(
+    kernels: Kernels, rows: int, inputs: int, outputs: int
+) -> None:
+    weight, x, bias = torch.randn(outputs, inputs), torch.randn(rows, inputs), torch.randn(outputs)
+    made = _linear(kernels, x, weight, bias, halves=True).double()
+    exact, rounded = (
+        F.linear(given.double(), weight.bfloat16().double(), bias.double()) for given in (x, x.bfloat16())
+    )
+    assert min((made - exact).abs().max(), (made - rounded).abs().max()) < 1e-6 * inputs
+
+
 def test_weights_are_rounded_as_torch_rounds_them(kernels: Kernels) -> None:
     weight = torch.randn(33, 514) * 10 ** torch.randn(33, 514)
     weight[0, :6] = torch.tensor([torch.inf, -torch.inf, torch.nan, 0.0, 1 + 2**-8, 1 + 3 * 2**-8])
@@ -70,14 +85,15 @@ def test_weights_are_rounded_as_torch_rounds_them(kernels: Kernels) -> None:
     assert not found[33:].any()
 
 
-def test_a_row_does_not_depend_on_those_beside_it_nor_on_threads(kernels: Kernels) -> None:
+@pytest.mark.parametrize("halves", [False, True])
+def test_a_row_does_not_depend_on_those_beside_it_nor_on_threads(kernels: Kernels, halves: bool) -> None:
     weight, x = torch.randn(130, 1100), torch.randn(61, 1100)
-    alone = torch.cat([_linear(kernels, row[None], weight, None) for row in x])
+    alone = torch.cat([_linear(kernels, row[None], weight, None, halves=halves) for row in x])
     for count in (2, 3, 5, 8, 33, 61):
-        together = torch.cat([_linear(kernels, part, weight, None) for part in x.split(count)])
-        assert torch.equal(together, alone)
+        parts = [_linear(kernels, part, weight, None, halves=halves) for part in x.split(count)]
+        assert torch.equal(torch.cat(parts), alone)
     with threads(1):
-        assert torch.equal(_linear(kernels, x, weight, None), alone)
+        assert torch.equal(_linear(kernels, x, weight, None, halves=halves), alone)
 
 
 def test_rows_in_bfloat16_stay_so(kernels: Kernels) -> None:
@@ -126,7 +142,7 @@ def test_feed_forward_layers_have_them(
     assert asked == [1]
 
 
-@pytest.mark.parametrize(("width", "heads"), [(24, 2), (48, 1), (256, 2)])
+@pytest.mark.parametrize(("width", "heads"), [(24, 2), (48, 1), (256, 2), (256, 4)])
 @pytest.mark.parametrize("modern", [True, False])
 @pytest.mark.parametrize(("batch", "kept"), [(1, torch.float32), (3, torch.float32), (3, torch.bfloat16)])
 def test_attention_to_the_past_is_torchs(
