@@ -17,6 +17,24 @@ def test_bf16_is_chosen_where_the_cpu_has_units_for_it(
     assert runtime.choose_precision(torch.device("cpu")) == chosen
 
 
+@pytest.mark.parametrize(
+    ("name", "amx", "halves", "quicker"),
+    [
+        ("Intel(R) Xeon(R)", True, True, True),
+        ("Intel(R) Xeon(R)", False, True, False),
+        ("AMD EPYC", False, True, True),
+        ("AMD EPYC", False, False, False),
+    ],
+)
+def test_units_for_bf16_are_known_by_the_processor(
+    name: str, amx: bool, halves: bool, quicker: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    known = {"cpu_name": name, "avx512_bf16": halves}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    assert runtime.has_bf16_units() is quicker
+
+
 def test_a_named_precision_and_device_win() -> None:
     assert runtime.choose_precision(torch.device("cpu"), "bf16") == "bf16"
     assert runtime.choose_device("cpu") == torch.device("cpu")

@@ -70,12 +70,14 @@ class Transformer(nn.Module):
 
     @property
     def _precision(self) -> torch.dtype:
-        """That of the blocks' weights."""
-        return next(self.blocks.parameters()).dtype
+        """Of what passes from block to block: that of their weights."""
+        return next(layer.weight.dtype for layer in self.blocks.modules() if isinstance(layer, Linear))
 
     def to_bf16(self) -> None:
-        """Hold the blocks in bf16; embeddings and head stay: their rounding would show in the logits."""
-        self.blocks.to(torch.bfloat16)
+        """Hold the blocks' matrices in bf16; embeddings and head stay: rounded, they would show."""
+        for layer in self.blocks.modules():
+            if isinstance(layer, Linear):
+                layer.to(torch.bfloat16)
 
     def _angles(self, start: int, end: int, device: torch.device) -> Angles | None:
         """The rotary angles of positions start … end - 1, the same in all blocks."""
@@ -111,6 +113,12 @@ class GPT(Transformer):
         self.head = Linear(config.width, vocabulary, bias=False)
         self.apply(initialise)
         self.write_quickly(rounded=False, kernels=True)
+        self._by_kernels = False
+
+    @property
+    def _precision(self) -> torch.dtype:
+        """The kernels take float32, and round it themselves where they may."""
+        return torch.float32 if self._by_kernels else super()._precision
 
     def forward(self, tokens: Tensor, prefix: Tensor) -> Tensor:
         """tokens [B, S] int64, prefix [B, P, C] → logits [B, S + 1, K] of tokens 0 … S (P >= 1)."""
@@ -140,15 +148,18 @@ class GPT(Transformer):
         Where all products are the kernels', they have the cores, and torch one: its threads are slow to wake.
         """
         kernels = self._kernels()
-        size = sum(p.nbytes for p in self.blocks.parameters()) * (2 if kernels else 1)
+        size = sum(4 * p.numel() for p in self.blocks.parameters()) * (2 if kernels else 1)
         cores = torch.get_num_threads() if size * sequences >= SMALL_BYTES else 1
-        by_kernels = kernels is not None and self._rounded and sequences <= most_rows()
-        with (
-            packed(self, sequences, kernels, rounded=self._rounded),
-            kernels.on(cores) if kernels else nullcontext(),
-            threads(1 if by_kernels else cores),
-        ):
-            yield
+        self._by_kernels = kernels is not None and self._rounded and sequences <= most_rows()
+        try:
+            with (
+                packed(self, sequences, kernels, rounded=self._rounded),
+                kernels.on(cores) if kernels else nullcontext(),
+                threads(1 if self._by_kernels else cores),
+            ):
+                yield
+        finally:
+            self._by_kernels = False
 
     def prefill(self, tokens: Tensor, prefix: Tensor, cache: list[LayerCache]) -> Tensor:
         """Like `forward`, filling the cache; logits [B, K] of the token after the last one only."""

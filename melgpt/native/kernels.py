@@ -36,7 +36,7 @@ class Kernels:
         self._cores_given = 0
         self._outputs: int = library.outputs_at_once()
         self._in_order = _function(library.in_order, [POINTER, POINTER, *[INT] * 3])
-        self._linear = _function(library.linear, [*[POINTER] * 5, *[INT] * 4])
+        self._linear = _function(library.linear, [*[POINTER] * 5, *[INT] * 5])
         self._rms_norm = _function(library.rms_norm, [*[POINTER] * 3, INT, INT, FLOAT, INT])
         self._layer_norm = _function(library.layer_norm, [*[POINTER] * 4, INT, INT, FLOAT, INT])
         self._gelu = _function(library.gelu, [POINTER, POINTER, *[INT] * 3])
@@ -69,9 +69,12 @@ class Kernels:
         self._in_order(_address(weight), _address(ordered), outputs, inputs, self._cores())
         return ordered
 
-    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: int) -> Tensor:
+    def linear(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: int, *, halves: bool = False
+    ) -> Tensor:
         """x [..., inputs] → [..., outputs] in the precision of x; weight as of `in_order`, bias float32.
 
+        halves: x may be rounded to bfloat16 as well, which is done where the processor multiplies that.
         Raises ValueError for another number of inputs.
         """
         if x.shape[-1] != weight.shape[1]:
@@ -79,7 +82,7 @@ class Kernels:
         rows = x.float().contiguous()
         made = rows.new_empty(*x.shape[:-1], outputs)
         tensors = weight, rows, bias, made, torch.empty_like(rows)
-        self._linear(*map(_address, tensors), *_rows(rows), outputs, self._cores())
+        self._linear(*map(_address, tensors), *_rows(rows), outputs, halves, self._cores())
         return made.to(x.dtype)
 
     def rms_norm(self, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:

@@ -2,7 +2,8 @@
  *
  * A panel holds the weights of WIDTH outputs. Within it a word holds those of two inputs that follow each other,
  * the first in its lower half: a shift or a mask makes a float32 of it, and a panel is read from its first byte
- * to its last. A row's result is the same to the bit whatever rows are beside it, on however many threads.
+ * to its last. Where x may be rounded, too, and the processor multiplies words of two, it does that instead.
+ * A row's result is the same to the bit whatever rows are beside it, on however many threads.
  */
 #include "lanes.h"
 #include "team.h"
@@ -20,6 +21,18 @@
 #define ROWS 5 /* of 16 registers */
 #define PAIRED 3
 #define EACH_CASE CASE(1, 2) CASE(2, 2) CASE(3, 2) CASE(2, 1) CASE(3, 1) CASE(4, 1) CASE(5, 1)
+#endif
+
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#define MULTIPLIES_HALVES 1
+static inline floats add_halves(floats sum, words left, uint32_t right)
+{
+    return (floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)_mm512_set1_epi32((int)right));
+}
+#else
+#define MULTIPLIES_HALVES 0
+static inline floats add_halves(floats sum, words left, uint32_t right) { return (void)left, (void)right, sum; }
 #endif
 
 typedef floats sums[2][2]; /* of one row: two panels of two vectors */
@@ -52,28 +65,38 @@ void in_order(const float *weights, uint32_t *ordered, int outputs, int inputs, 
 }
 
 /* Adds to the sums of some rows what some panels, the next one `panel` words on, have for some pairs of inputs; fetches
- * what lies `ahead`, so many words a pair. */
+ * what lies `ahead`, so many words a pair. x: a pair of a row, of the next row, …; two float32 or a word of halves. */
 static inline __attribute__((always_inline)) void add(
-    const int rows, const int panels, const uint32_t *weights, long panel, const float *x, int pairs, sums *total,
-    int first, const uint32_t *ahead, int pace)
+    const int rows, const int panels, const int halves, const uint32_t *weights, long panel, const void *x, int pairs,
+    sums *total, int first, const uint32_t *ahead, int pace)
 {
     floats sum[ROWS > 2 * PAIRED ? ROWS : 2 * PAIRED][2] = {{{0}}}; /* of rows and panels */
-    for (int pair = 0; pair < pairs; pair++, weights += WIDTH, x += 2 * rows, ahead += pace)
+    const float *exact = x;
+    const uint32_t *half = x;
+    for (int pair = 0; pair < pairs; pair++, weights += WIDTH, exact += 2 * rows, half += rows, ahead += pace)
 #pragma GCC unroll 2
         for (int p = 0; p < panels; p++) {
             __builtin_prefetch(ahead + p * panel, 0, 2);
             __builtin_prefetch(ahead + p * panel + LANES, 0, 2);
             words left = *(const words *)(weights + p * panel);
             words right = *(const words *)(weights + p * panel + LANES);
+            if (halves) {
 #pragma GCC unroll 12
-            for (int r = 0; r < rows; r++) {
-                sum[r * panels + p][0] += (floats)(left << 16) * x[2 * r];
-                sum[r * panels + p][1] += (floats)(right << 16) * x[2 * r];
+                for (int r = 0; r < rows; r++) {
+                    sum[r * panels + p][0] = add_halves(sum[r * panels + p][0], left, half[r]);
+                    sum[r * panels + p][1] = add_halves(sum[r * panels + p][1], right, half[r]);
+                }
+                continue;
             }
 #pragma GCC unroll 12
             for (int r = 0; r < rows; r++) {
-                sum[r * panels + p][0] += (floats)(left & 0xffff0000u) * x[2 * r + 1];
-                sum[r * panels + p][1] += (floats)(right & 0xffff0000u) * x[2 * r + 1];
+                sum[r * panels + p][0] += (floats)(left << 16) * exact[2 * r];
+                sum[r * panels + p][1] += (floats)(right << 16) * exact[2 * r];
+            }
+#pragma GCC unroll 12
+            for (int r = 0; r < rows; r++) {
+                sum[r * panels + p][0] += (floats)(left & 0xffff0000u) * exact[2 * r + 1];
+                sum[r * panels + p][1] += (floats)(right & 0xffff0000u) * exact[2 * r + 1];
             }
         }
 #pragma GCC unroll 12
@@ -85,35 +108,42 @@ static inline __attribute__((always_inline)) void add(
 
 /* The same for any number of rows up to ROWS; two panels at once while the registers have room for their sums. */
 static void add_some(
-    int rows, int panels, const uint32_t *weights, long panel, const float *x, int pairs, sums *total, int first,
+    int rows, int panels, int halves, const uint32_t *weights, long panel, const void *x, int pairs, sums *total, int first,
     const uint32_t *ahead, int pace)
 {
 #define CASE(r, p) \
-    case 2 * r + p: add(r, p, weights, panel, x, pairs, total, first, ahead, pace); break;
+    case 2 * r + p: \
+        if (MULTIPLIES_HALVES && halves) add(r, p, 1, weights, panel, x, pairs, total, first, ahead, pace); \
+        else add(r, p, 0, weights, panel, x, pairs, total, first, ahead, pace); \
+        break;
     switch (2 * rows + panels) { EACH_CASE }
 #undef CASE
 }
 
 struct product {
-    const uint32_t *weights;
-    const float *x, *bias;
+    const uint32_t *weights, *x;
+    const float *bias;
     float *y;
-    int rows, inputs, outputs;
+    int rows, inputs, outputs, halves, words; /* of a pair of x */
 };
 
-/* Rows of a group beside each other, pair by pair: read from where they lie, they would fall on the same places of the
- * first cache. */
-static void gather(const float *x, float *gathered, int rows, int inputs)
+/* Rows of a group beside each other, pair by pair, `words` to a pair, 2 or 1 (halves): read from where they lie, they would
+ * fall on the same places of the first cache. */
+static void gather(const float *x, uint32_t *gathered, int rows, int inputs, int words)
 {
     for (int top = 0; top < rows; top += MOST) {
         const int height = rows - top < MOST ? rows - top : MOST, groups = (height + ROWS - 1) / ROWS;
         for (int group = 0; group < groups; group++) {
             const int r = height * group / groups, count = height * (group + 1) / groups - r;
             const float *from = x + (long)(top + r) * inputs;
-            float *to = gathered + (long)(top + r) * inputs;
+            uint32_t *to = gathered + (long)(top + r) * (inputs / 2) * words;
             for (int row = 0; row < count; row++)
-                for (int pair = 0; pair < inputs / 2; pair++)
-                    memcpy(to + 2 * ((long)pair * count + row), from + (long)row * inputs + 2 * pair, 2 * sizeof(float));
+                for (int pair = 0; pair < inputs / 2; pair++) {
+                    const float *two = from + (long)row * inputs + 2 * pair;
+                    uint32_t *place = to + ((long)pair * count + row) * words;
+                    if (words == 2) memcpy(place, two, 2 * sizeof(float));
+                    else *place = nearest_half(two[0]) >> 16 | nearest_half(two[1]);
+                }
         }
     }
 }
@@ -135,11 +165,11 @@ static void two_panels(const void *task, int part)
                 const uint32_t *from = t->weights + (long)output * (inputs / 2) + p * panel + (long)input / 2 * WIDTH;
                 for (int group = 0; group < groups; group++) {
                     const int r = height * group / groups, next = height * (group + 1) / groups;
-                    const float *x = t->x + (long)(top + r) * inputs + (long)(next - r) * input;
+                    const uint32_t *x = t->x + ((long)(top + r) * inputs + (long)(next - r) * input) / 2 * t->words;
                     /* Several groups fetch what follows this block together, each a part of it. */
                     const int pace = WIDTH / groups;
                     const uint32_t *ahead = from + (groups > 1 ? PAIRS * WIDTH + (long)group * pairs * pace : AHEAD);
-                    add_some(next - r, panels, from, panel, x, pairs, total + r, p, ahead, pace);
+                    add_some(next - r, panels, t->halves, from, panel, x, pairs, total + r, p, ahead, pace);
                 }
             }
         const int count = t->outputs - output < 2 * WIDTH ? t->outputs - output : 2 * WIDTH;
@@ -151,12 +181,15 @@ static void two_panels(const void *task, int part)
 }
 
 /* weights [outputs / (2 WIDTH), 2, inputs / 2, WIDTH] words, outputs rounded up; x [rows, inputs], bias [outputs]
- * or none, y [rows, outputs]; room for as much as x; inputs are an even number. */
+ * or none, y [rows, outputs]; room for as much as x; inputs are an even number; halves: x may be rounded to bfloat16. */
 void linear(
-    const uint32_t *weights, const float *x, const float *bias, float *y, float *room, int rows, int inputs, int outputs,
-    int threads)
+    const uint32_t *weights, const float *x, const float *bias, float *y, uint32_t *room, int rows, int inputs, int outputs,
+    int halves, int threads)
 {
-    if (rows > 1) gather(x, room, rows, inputs);
-    const struct product task = {weights, rows > 1 ? room : x, bias, y, rows, inputs, outputs};
+    halves = halves && MULTIPLIES_HALVES;
+    const int words = halves ? 1 : 2, moved = rows > 1 || halves;
+    if (moved) gather(x, room, rows, inputs, words);
+    const struct product task = {
+        weights, moved ? room : (const uint32_t *)x, bias, y, rows, inputs, outputs, halves, words};
     share(two_panels, &task, (outputs + 2 * WIDTH - 1) / (2 * WIDTH), threads);
 }

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from melgpt.native.kernels import Kernels, kernels_in
-from melgpt.runtime import has_bf16_units
+from melgpt.runtime import has_matrix_units
 
 ONE_ROW_BYTES = 8 << 20
 """Weights of a layer from which on oneDNN's kernel is quicker for a single row, too."""
@@ -61,7 +61,8 @@ def _product(layer: Linear, rows: int, kernels: Kernels | None, rounded: bool) -
     half = rounded or weight.dtype == torch.bfloat16
     if kernels and half and rows <= most_rows() and not weight.shape[1] % 2:
         ordered, exact = kernels.in_order(weight), None if bias is None else bias.float()
-        return partial(kernels.linear, weight=ordered, bias=exact, outputs=len(weight))
+        held = weight.dtype == torch.bfloat16
+        return partial(kernels.linear, weight=ordered, bias=exact, outputs=len(weight), halves=held)
     if _has_kernel(weight) and (rows > 1 or weight.nbytes >= ONE_ROW_BYTES):
         # The call costs some 20 µs more, which one row through a small matrix does not win back. One row is
         # read fastest as the weights lie.
@@ -72,7 +73,7 @@ def _product(layer: Linear, rows: int, kernels: Kernels | None, rounded: bool) -
 
 def most_rows() -> int:
     """Rows up to which the kernels multiply: reading the weights takes longest; more are for others."""
-    return 4 if has_bf16_units() else 48
+    return 4 if has_matrix_units() else 48
 
 
 def _has_kernel(weight: Tensor) -> bool:

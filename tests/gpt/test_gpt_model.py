@@ -58,7 +58,7 @@ def test_with_kernels_a_sequence_depends_neither_on_those_beside_it_nor_on_threa
     if find_kernels() is None:
         pytest.skip("no C compiler here")
     # Matrix units would take over from some rows on, and sum in an order of their own.
-    monkeypatch.setattr(linear, "has_bf16_units", lambda: False)
+    monkeypatch.setattr(linear, "has_matrix_units", lambda: False)
     gpt.write_quickly(rounded=True, kernels=True)
     tokens, prefix = torch.randint(VOCABULARY, (7, 12)), torch.randn(7, 1, WIDTH)
 
