@@ -1,7 +1,7 @@
 """Vocoders on a 10-second clip: MelGAN at the originals' size, and that of recipe `small` on one thread.
 
-MelGAN's plain way is float32 with 1-D convolutions. For the other one it is torch without the kernels, the
-alternative 64 steps of Griffin-Lim, the limit real time over 100.
+MelGAN's plain way is float32 with 1-D convolutions, ours is in the precision that `auto` takes. For the other
+one plain is torch without the kernels, the alternative 64 steps of Griffin-Lim, the limit real time over 100.
 """
 
 import copy
@@ -14,7 +14,7 @@ from benchmarks.machine import Machine
 from benchmarks.measure import Row, Way, row
 from melgpt import registry
 from melgpt.evaluation.vocoder_measures import BASELINE
-from melgpt.runtime import RuntimeConfig, choose_device, threads
+from melgpt.runtime import RuntimeConfig, threads
 from melgpt.types import MelScale
 
 FRAMES = 860
@@ -62,10 +62,11 @@ def flat(module: nn.Module) -> nn.Module:
 @torch.inference_mode()
 def rows(machine: Machine, quick: bool) -> list[Row]:
     """Two rows."""
-    device = choose_device()
     with torch.inference_mode(False):
-        ours = registry.build("vocoder", registry.configure("vocoder", "melgan")).eval().to(device)
-        plain = flat(ours).eval()
+        ours = registry.build("vocoder", registry.configure("vocoder", "melgan"))
+        plain = flat(ours)
+        device = RuntimeConfig(precision="fp32").place([plain])
+        RuntimeConfig().place([ours])
     mel = torch.rand(1, ours.scale.n_mels, FRAMES, device=device)
     ways = {"plain": lambda: plain(mel), "ours": lambda: ours(mel)}
     limit = FLOP / machine.best_matrix
