@@ -39,34 +39,59 @@ def analyse(audio: Audio, scale: MelScale) -> Mel:
             f"the sound has {audio.rate} Hz, the mel scale wants {scale.rate} Hz: resample it first"
         )
     samples = audio.samples.detach().to("cpu", torch.float32)
-    half = scale.n_fft // 2
-    samples = F.pad(samples, (0, max(0, half + 1 - samples.shape[-1])))
-    padded = torch.cat([samples[:, 1 : half + 1].flip(1), samples], dim=1)
-    mel = torch.stack([_magnitudes(clip, scale) for clip in padded]).clamp_(min=scale.floor)
-    log = mel.log10_() if scale.log == "log10" else mel.log_()
-    values = log.sub_(scale.low).div_(scale.high - scale.low).clamp_(0, 1)
-    return Mel(values.to(audio.samples.device), scale)
+    shortest = scale.n_fft // 2 + 1
+    if samples.shape[-1] < shortest:
+        samples = F.pad(samples, (0, shortest - samples.shape[-1]))
+    values = [_values(clip, scale) for clip in samples]
+    together = values[0].unsqueeze(0) if len(values) == 1 else torch.stack(values)
+    return Mel(together.to(audio.samples.device), scale)
 
 
-def _magnitudes(samples: Tensor, scale: MelScale) -> Tensor:
-    """Samples [T] → magnitudes of the filter bank [F, N], of all frames that lie within them.
+def _values(samples: Tensor, scale: MelScale) -> Tensor:
+    """Samples [T] → values [F, N].
 
     In float32; a frame with a band so far below its loudest ones that the rounding could show is done again
     in float64.
     """
-    frames = samples.unfold(-1, scale.n_fft, scale.hop)
     kernels = find_kernels() if transforms(scale.n_fft) else None
     if kernels is None:
-        bands, norms = _transform(frames, scale, torch.float32)
+        magnitudes, norms = _transform(_frames(samples, scale), scale, torch.float32)
+        values = _scaled(magnitudes, scale)
+        error = _rounding(scale)[:, None] * norms
+        doubts = ((error > _visible(scale) * magnitudes) & (magnitudes + error > scale.floor)).any(0)
     else:
-        bands, norms = kernels.mel_bands(samples, *_tables_of_kernels(scale))
-    spread = mel_filterbank(scale).sum(1, keepdim=True)
-    error = ROUNDING * torch.finfo(torch.float32).eps * spread * norms  # [F, N]
-    visible = TOLERANCE / (scale.gain(20) / math.log(10))
-    doubtful = ((error > visible * bands) & (bands + error > scale.floor)).any(0)
-    if doubtful.any():
-        bands[:, doubtful], _ = _transform(frames[doubtful], scale, torch.float64)
-    return bands
+        values, doubts = kernels.mel(samples, *_tables_of_kernels(scale))
+    if doubts.any():
+        exact, _ = _transform(_frames(samples, scale)[doubts], scale, torch.float64)
+        values[:, doubts] = _scaled(exact, scale)
+    return values
+
+
+def _frames(samples: Tensor, scale: MelScale) -> Tensor:
+    """Samples [T] → frames [N, n_fft], centred, mirrored before the beginning."""
+    half = scale.n_fft // 2
+    return torch.cat([samples[1 : half + 1].flip(0), samples]).unfold(-1, scale.n_fft, scale.hop)
+
+
+def _scaled(magnitudes: Tensor, scale: MelScale) -> Tensor:
+    """Magnitudes of the filter bank → values in [0, 1]."""
+    log = magnitudes.clamp(min=scale.floor).log_().mul_(_factor(scale))
+    return log.sub_(scale.low / (scale.high - scale.low)).clamp_(0, 1)
+
+
+def _factor(scale: MelScale) -> float:
+    """What a step of 1 in the natural logarithm is in values."""
+    return scale.gain(20 / math.log(10))
+
+
+def _rounding(scale: MelScale) -> Tensor:
+    """Bound [F] of the error in a band's magnitude in float32, in units of the norm of the windowed frame."""
+    return ROUNDING * torch.finfo(torch.float32).eps * mel_filterbank(scale).sum(1)
+
+
+def _visible(scale: MelScale) -> float:
+    """Share of a magnitude that shows in its value."""
+    return TOLERANCE / _factor(scale)
 
 
 def _transform(frames: Tensor, scale: MelScale, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -141,8 +166,10 @@ def _tables(scale: MelScale) -> tuple[Tensor, tuple[int, int], list[tuple[slice,
 
 @lru_cache(maxsize=8)
 def _tables_of_kernels(scale: MelScale) -> tuple[Tensor, int, Bank]:
-    """The window, the hop and the bank as the kernels want them."""
-    return _tables(scale)[0].float(), scale.hop, Bank(mel_filterbank(scale))
+    """The window, the hop and the bank, as the kernels want them."""
+    offset = -scale.low / (scale.high - scale.low)
+    levels = scale.floor, _factor(scale), offset, _visible(scale)
+    return _tables(scale)[0].float(), scale.hop, Bank(mel_filterbank(scale), _rounding(scale), levels)
 
 
 def _touched(bank: Tensor) -> tuple[int, int]:

@@ -46,8 +46,7 @@ static floats gelu_of(floats x)
     series = series * t - 0.284496736f;
     series = series * t + 0.254829592f;
     const floats tail = series * t * exp_of(-size * size); /* 1 - erf |z| */
-    const floats twice = (floats)(((words)(x < 0) & (words)tail) | (~(words)(x < 0) & (words)(2 - tail)));
-    return x * 0.5f * twice;
+    return x * 0.5f * choose((words)(x < 0), tail, 2 - tail);
 }
 
 static floats silu_of(floats x) { return x / (1 + exp_of(-x)); }

@@ -45,7 +45,7 @@ class Kernels:
         self._attend = _function(library.attend, attention)
         self._refine = _function(library.refine, [*[POINTER] * 8, *[INT] * 5])
         self._refine_room = _function(library.refine_room, [INT] * 3, ctypes.c_long)
-        self._mel_bands = _function(library.mel_bands, [*[POINTER] * 8, *[INT] * 6])
+        self._mel = _function(library.mel, [*[POINTER] * 10, *[INT] * 6])
         self._mel_room = _function(library.mel_room, [INT] * 2, ctypes.c_long)
 
     def _cores(self) -> int:
@@ -176,21 +176,25 @@ class Kernels:
         self._refine(*map(_address, (*given, samples, room)), *sizes)
         return samples
 
-    def mel_bands(self, samples: Tensor, window: Tensor, hop: int, bank: "Bank") -> tuple[Tensor, Tensor]:
-        """Magnitudes [F, N] of a bank of filters and norms [N] of all windowed frames within samples [T].
+    def mel(self, samples: Tensor, window: Tensor, hop: int, bank: "Bank") -> tuple[Tensor, Tensor]:
+        """Values [F, N] in [0, 1] of samples [T], and the frames [N] in which rounding could show.
 
-        On one core. Raises ValueError for less than a frame, and for windows that it does not know.
+        Frames are centred on every `hop`-th sample, the sound mirrored before its beginning; those whose
+        window would reach beyond its end are left out. On one core. Raises ValueError for sounds no longer
+        than half a window, and for windows that it does not know.
         """
         n_fft = len(window)
-        frames = 1 + (len(samples) - n_fft) // hop
-        if not transforms(n_fft) or frames < 1:
+        if not transforms(n_fft) or len(samples) <= n_fft // 2:
             raise ValueError(f"{len(samples)} samples for windows of {n_fft}")
+        frames = 1 + (len(samples) - n_fft // 2) // hop
         bands = bank.shape.shape[1]
-        magnitudes, norms = samples.new_empty(bands, frames), samples.new_empty(frames)
+        values = samples.new_empty(bands, frames)
+        doubts = torch.empty(frames, dtype=torch.bool)
         room = samples.new_empty(self._mel_room(n_fft, hop))
-        given = samples.contiguous(), window, _waves(n_fft), bank.shape, bank.weights, magnitudes, norms, room
-        self._mel_bands(*map(_address, given), frames, n_fft, hop, bands, bank.low, bank.high)
-        return magnitudes, norms
+        tables = window, _waves(n_fft), bank.shape, bank.weights, bank.error, bank.levels
+        given = samples.contiguous(), *tables, values, doubts, room
+        self._mel(*map(_address, given), frames, n_fft, hop, bands, bank.low, bank.high)
+        return values, doubts
 
 
 def transforms(n_fft: int) -> bool:
@@ -199,9 +203,14 @@ def transforms(n_fft: int) -> bool:
 
 
 class Bank:
-    """Filters [F, bins], most of whose weights are 0, as the kernels want them."""
+    """Filters [F, bins], most of whose weights are 0, and how magnitudes become values, for the kernels."""
 
-    def __init__(self, filters: Tensor) -> None:
+    def __init__(self, filters: Tensor, error: Tensor, levels: tuple[float, float, float, float]) -> None:
+        """error [F]: of a band, in units of the frame's norm; levels: floor, factor, offset, visible.
+
+        A value is ln(magnitude, at least the floor) * factor + offset; rounding could show where the error is
+        more than a `visible` part of a magnitude that may be above the floor.
+        """
         used = [row.nonzero().flatten() for row in filters]
         first = [int(bins[0]) if len(bins) else 0 for bins in used]
         count = [
@@ -209,6 +218,7 @@ class Bank:
         ]
         rows = [row[start : start + n] for row, start, n in zip(filters, first, count, strict=True)]
         self.weights = torch.cat(rows).float().contiguous()
+        self.error, self.levels = error.float().contiguous(), torch.tensor(levels)
         starts = [sum(count[:band]) for band in range(len(count))]
         self.shape = torch.tensor([first, count, starts], dtype=torch.int32)
         self.low, self.high = min(first), max(a + b for a, b in zip(first, count, strict=True))

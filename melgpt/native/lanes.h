@@ -35,6 +35,11 @@ static inline floats root_of(floats x)
     return x;
 }
 
+static inline floats choose(words which, floats x, floats y) { return (floats)((which & (words)x) | (~which & (words)y)); }
+
+/* The larger of two; not-a-number stays so if it is the first. */
+static inline floats larger(floats x, floats y) { return choose((words)(y > x), y, x); }
+
 /* The sum of all lanes, halves first. */
 static inline float sum_of(floats lanes)
 {
@@ -55,9 +60,8 @@ static inline float sum_of(floats lanes)
  * From -80 to 88; beyond, the value there, which is all but nothing, or very much. */
 static inline floats exp_of(floats x)
 {
-    const floats low = {0}, least = low - 80, most = low + 88;
-    x = (floats)(((words)(x < least) & (words)least) | (~(words)(x < least) & (words)x));
-    x = (floats)(((words)(x > most) & (words)most) | (~(words)(x > most) & (words)x));
+    const floats low = {0};
+    x = -larger(-larger(x, low - 80), low - 88);
     const float turn = 12582912; /* 1.5 * 2^23: added to it, a number is rounded to a whole one, in the lowest bits */
     const floats shifted = x * 1.44269504f + turn, whole = shifted - turn;
     const floats rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f; /* ln 2 in two parts, the first exact */
@@ -69,6 +73,22 @@ static inline floats exp_of(floats x)
     series = series * rest + 1;
     series = series * rest + 1;
     return (floats)((words)series + ((words)shifted << 23)); /* n is added to the exponent */
+}
+
+/* The natural logarithm of numbers above 0, within 2 units in the last place: the exponent, and for what is left, between
+ * the roots of 1/2 and 2, the series of 2 artanh. Not-a-number stays so. */
+static inline floats log_of(floats x)
+{
+    const words half = (words){0} + 0x3f3504f3u; /* the root of 1/2 */
+    const words steps = ((words)x - half) & 0xff800000u;
+    const floats left = (floats)((words)x - steps) - 1, s = left / (left + 2), square = s * s;
+    floats series = square * (2 / 9.0f) + 2 / 7.0f;
+    series = series * square + 2 / 5.0f;
+    series = series * square + 2 / 3.0f;
+    series = series * square * s + 2 * s;
+    floats exponent;
+    for (int i = 0; i < LANES; i++) exponent[i] = (int32_t)steps[i] >> 23;
+    return choose((words)(x == x), exponent * 0.693359375f + (series - exponent * 2.12194440e-4f), x);
 }
 
 #endif

@@ -189,19 +189,40 @@ def test_attention_to_a_long_past_is_torchs(kernels: Kernels) -> None:
     assert torch.equal(keys[:, :, -1:], key)
 
 
-@pytest.mark.parametrize(("n_fft", "hop"), [(1024, 256), (2048, 300), (8, 3)])
-@pytest.mark.parametrize("frames", [1, 2, 700])
-def test_bands_are_those_of_the_transform(kernels: Kernels, n_fft: int, hop: int, frames: int) -> None:
-    samples, window = torch.randn((frames - 1) * hop + n_fft + hop - 1), torch.rand(n_fft)
-    filters = torch.zeros(6, n_fft // 2 + 1)
+@pytest.mark.parametrize(("n_fft", "hop"), [(1024, 256), (2048, 300), (8, 3), (512, 400)])
+@pytest.mark.parametrize("frames", [1, 2, 3, 700])
+def test_mels_are_those_of_the_transform(kernels: Kernels, n_fft: int, hop: int, frames: int) -> None:
+    half, window = n_fft // 2, torch.rand(n_fft)
+    samples = torch.randn((frames - 1) * hop + half + max(1, hop - 1))
+    filters = torch.zeros(6, half + 1)
     filters[1, 0] = filters[2, 1:4] = filters[3, 2:] = filters[4, -1] = 0.5  # two are empty
-    found, norms = kernels.mel_bands(samples, window, hop, Bank(filters))
-    windowed = samples.unfold(0, n_fft, hop).double() * window
-    expected = filters.double() @ torch.fft.rfft(windowed).abs().T
-    assert torch.allclose(found.double(), expected, rtol=1e-5, atol=1e-5)
-    assert torch.allclose(norms.double(), windowed.norm(dim=1), rtol=1e-5)
+    error, floor = torch.rand(6), 0.01 * n_fft**0.5
+    bank = Bank(filters, error, (floor, 0.1, 0.4, 0.5))
+    found, doubts = kernels.mel(samples, window, hop, bank)
+    mirrored = torch.cat([samples[1 : half + 1].flip(0), samples]).double()
+    windowed = mirrored.unfold(0, n_fft, hop) * window
+    magnitudes = filters.double() @ torch.fft.rfft(windowed).abs().T
+    expected = (magnitudes.clamp(min=floor).log() * 0.1 + 0.4).clamp(0, 1)
+    assert torch.allclose(found.double(), expected, atol=3e-6)
+    errors = error.double()[:, None] * windowed.norm(dim=1)
+    likely, possible = (
+        ((errors > (0.5 + e) * magnitudes) & (magnitudes + errors > floor + e)).any(0) for e in (1e-4, -1e-4)
+    )
+    assert doubts[likely].all()
+    assert not doubts[~possible].any()
+    assert (likely == possible).float().mean() > 0.9
     with pytest.raises(ValueError, match="samples for windows of"):
-        kernels.mel_bands(samples[: n_fft - 1], window, hop, Bank(filters))
+        kernels.mel(samples[:half], window, hop, bank)
+
+
+def test_a_sound_that_is_no_number_gives_none(kernels: Kernels) -> None:
+    samples = torch.randn(3000)
+    samples[1500] = torch.nan
+    bank = Bank(torch.rand(4, 129), torch.zeros(4), (1e-5, 0.1, 0.5, 1.0))
+    values, _ = kernels.mel(samples, torch.ones(256), 100, bank)
+    touched = torch.arange(values.shape[1]).mul(100).sub(1500).abs() <= 128
+    assert values[:, touched & (torch.arange(values.shape[1]) * 100 + 128 > 1500)].isnan().all()
+    assert values[:, ~touched].isfinite().all()
 
 
 def test_several_callers_at_once_and_a_forked_child_get_the_same(kernels: Kernels) -> None:
