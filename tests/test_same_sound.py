@@ -135,6 +135,20 @@ def test_codes_are_taken_in_float_32_and_mels_come_out_alike(
             assert (restored - expected).abs().max() > 0, "bf16 was not used"
 
 
+def test_codes_do_not_depend_on_the_kernels(learnt: Path, plain: SoundModel, mels: list[Tensor]) -> None:
+    if find_kernels() is None:
+        pytest.skip("no C compiler here")
+    other = melgpt.load(learnt, precision="fp32", compile="off")
+    with torch.inference_mode():
+        found, expected = (
+            torch.cat([model.codec.tokenize(mel).flatten() for mel in mels]) for model in (plain, other)
+        )
+        assert (found == expected).float().mean() >= SAME
+        restored, right = (model.codec.detokenize(other.codec.tokenize(mels[0])) for model in (plain, other))
+        assert torch.allclose(restored, right, atol=1e-4)
+        assert not torch.equal(restored, right), "the kernels were not used"
+
+
 def test_melgan_in_bf16_sounds_the_same() -> None:
     vocoder = MelGAN(MelGANConfig(ngf=8)).eval()
     mel = torch.rand(1, 80, 60)

@@ -13,6 +13,7 @@ from melgpt.codec.decoder import Decoder
 from melgpt.codec.encoder import Encoder
 from melgpt.codec.shape import NetworkConfig
 from melgpt.config import KindConfig
+from melgpt.nn.convolution import Conv3x3
 from melgpt.types import MelScale, Quantized
 
 
@@ -92,6 +93,12 @@ class Codec(nn.Module):
         """Hold the half that decodes in bf16; codes are taken in float32, in bf16 some would be others."""
         for module in (self.after, self.decoder):
             module.to(torch.bfloat16)
+
+    def write_quickly(self, *, rounded: bool, kernels: bool) -> None:
+        """Whether 3x3 convolutions may go through compiled kernels; how exact they are says the precision."""
+        for module in self.modules():
+            if isinstance(module, Conv3x3):
+                module.compiled = kernels
 
     def tokenize(self, mel: Tensor) -> Tensor:
         """mel [B, F, N] in [0, 1], any N (padded with silence to whole columns) → codes [B, H, W] int64."""

@@ -4,7 +4,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melgpt.codec.shape import NetworkConfig
-from melgpt.nn.convolution import ResidualBlock, SelfAttention, Upsample, fold_out, group_norm, middle
+from melgpt.nn.convolution import (
+    Conv3x3,
+    ResidualBlock,
+    SelfAttention,
+    Upsample,
+    fold_out,
+    group_norm,
+    middle,
+)
 
 
 class DecoderLevel(nn.Module):
@@ -38,7 +46,7 @@ class Decoder(nn.Module):
         super().__init__()
         deepest = config.width(config.levels - 1)
         self.stem_stride = config.stem_stride
-        self.conv_in = nn.Conv2d(config.latent, deepest, 3, padding=1)
+        self.conv_in = Conv3x3(config.latent, deepest)
         self.middle = middle(deepest, config.dropout, config.middle_attention, config.narrowest_group)
         self.levels = nn.Sequential(
             *(DecoderLevel(config, level) for level in reversed(range(config.levels)))

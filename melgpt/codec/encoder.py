@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melgpt.codec.shape import NetworkConfig
-from melgpt.nn.convolution import Downsample, ResidualBlock, SelfAttention, group_norm, middle, stem
+from melgpt.nn.convolution import Conv3x3, Downsample, ResidualBlock, SelfAttention, group_norm, middle, stem
 
 
 class EncoderLevel(nn.Module):
@@ -42,7 +42,7 @@ class Encoder(nn.Module):
         self.levels = nn.Sequential(*(EncoderLevel(config, level) for level in range(config.levels)))
         self.middle = middle(deepest, config.dropout, config.middle_attention, config.narrowest_group)
         self.norm_out = group_norm(deepest, config.narrowest_group)
-        self.conv_out = nn.Conv2d(deepest, config.latent, 3, padding=1)
+        self.conv_out = Conv3x3(deepest, config.latent)
 
     def forward(self, values: Tensor) -> Tensor:
         """values [B, 1, F, N] → [B, Z, F / total stride, N / total stride]; both must divide."""

@@ -1,15 +1,13 @@
 /* Attention of one new position in each sequence to itself and those before it, in float32 over keys and values that
  * are kept in bfloat16, or in float32. */
 #include "elements.h"
-#include "lanes.h"
+#include "halves.h"
 #include "team.h"
 
 #define CHUNK 4   /* vectors of a value whose sums stay in registers */
 #define BLOCK 1024 /* positions at a time: their shares lie on the stack */
 #define TOGETHER 4 /* heads that one helper takes at a time where there are enough */
 #define LINE 64    /* bytes that are fetched at once */
-
-typedef uint16_t halves __attribute__((vector_size(2 * LANES), aligned(2)));
 
 struct attention {
     const float *qkv, *cosine, *sine, *query_weight, *key_weight;
@@ -25,13 +23,6 @@ struct attention {
 static inline void fetch(const char *place, int bytes)
 {
     for (int byte = 0; byte < bytes; byte += LINE) __builtin_prefetch(place + byte, 0, 2);
-}
-
-static inline floats some(const void *numbers, long place, const int rounded)
-{
-    if (!rounded) return *(const floats *)((const float *)numbers + place);
-    const halves upper = *(const halves *)((const uint16_t *)numbers + place);
-    return (floats)(__builtin_convertvector(upper, words) << 16);
 }
 
 static inline float one(const void *numbers, long place, const int rounded)

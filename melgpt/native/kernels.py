@@ -1,29 +1,18 @@
-"""The C files beside this one, compiled where there is a C compiler; without one all goes more slowly.
-
-They are compiled for this very processor when first needed (less than a second) and kept in the user's cache.
-"""
+"""What is written in C beside this file, for tensors; where it cannot be had, all goes more slowly."""
 
 import ctypes
 import functools
-import hashlib
 import math
-import os
-import platform
-import shlex
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from melgpt.paths import atomic, cache_folder
+from melgpt.native import compiler
 
-SOURCES = Path(__file__).parent
 MOST_SAMPLES = 4096
 """Of a window that is refined: a transform lies on the stack."""
 POINTER, INT, FLOAT = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
@@ -43,6 +32,8 @@ class Kernels:
         self._swiglu = _function(library.swiglu, [POINTER, POINTER, *[INT] * 3])
         attention = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, ctypes.c_long, *[INT] * 3]
         self._attend = _function(library.attend, attention)
+        self.multiplies_halves: bool = bool(library.multiplies_halves())
+        self._convolve = _function(library.convolve, [*[POINTER] * 4, *[INT] * 7])
         self._refine = _function(library.refine, [*[POINTER] * 8, *[INT] * 5])
         self._refine_room = _function(library.refine_room, [INT] * 3, ctypes.c_long)
         self._mel = _function(library.mel, [*[POINTER] * 10, *[INT] * 6])
@@ -143,6 +134,42 @@ class Kernels:
             *map(_address, (keys, values, made)),
             *(batch, heads, length, room, position, keys.dtype == torch.bfloat16, threads),
         )
+        return made
+
+    def convolves(self, kind: torch.dtype, inputs: int, outputs: int) -> bool:
+        """Whether `convolve` is for maps of this precision and so many channels."""
+        known = kind == torch.float32 or (kind == torch.bfloat16 and self.multiplies_halves)
+        return known and not inputs % 16 and not outputs % 16
+
+    def in_tiles(self, weight: Tensor) -> Tensor:
+        """Weights [outputs, inputs, 3, 3] → as `convolve` reads them, in float32 or bfloat16 as they are."""
+        outputs, inputs = weight.shape[:2]
+        turn = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+        width = self._outputs // 2
+        transformed = torch.einsum("ik,jl,ockl->ijco", turn, turn, weight.float())
+        transformed = F.pad(transformed, (0, -outputs % width)).unflatten(3, (-1, width)).flatten(0, 1)
+        if weight.dtype == torch.float32:
+            return transformed.permute(2, 0, 1, 3).contiguous()
+        pairs = transformed.unflatten(1, (inputs // 2, 2))
+        return pairs.permute(3, 0, 1, 4, 2).to(weight.dtype).contiguous()
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: int) -> Tensor:
+        """Maps x [B, inputs, H, W] → [B, outputs, H, W] by 3x3, zeros around; in float32 or bfloat16.
+
+        weight as of `in_tiles`, bias [outputs] float32. Raises ValueError for numbers of channels that do not
+        fit or are no multiples of 16, for weights of another precision, and for bfloat16 where the processor
+        does not multiply it.
+        """
+        batch, inputs, height, width = x.shape
+        at_once, half = self._outputs // 2, x.dtype == torch.bfloat16
+        fits = weight[0].numel() == 16 * inputs * at_once and len(weight) == -(-outputs // at_once)
+        if not fits or x.dtype != weight.dtype or not self.convolves(x.dtype, inputs, outputs):
+            raise ValueError(f"maps {list(x.shape)} ({x.dtype}) for weights {list(weight.shape)}")
+        x = x.contiguous(memory_format=torch.channels_last)
+        shape = batch, outputs, height, width
+        made = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+        sizes = batch, height, width, inputs, outputs, half, self._cores()
+        self._convolve(*map(_address, (x, weight, bias, made)), *sizes)
         return made
 
     def refine(
@@ -253,48 +280,8 @@ class UsesKernels:
 @functools.cache
 def find_kernels() -> Kernels | None:
     """The kernels; None where they cannot be had: no C compiler, or no place to keep what it makes."""
-    compiler = shlex.split(os.environ.get("CC", "cc"))
-    if not compiler or shutil.which(compiler[0]) is None:
-        return None
-    try:
-        return Kernels(ctypes.CDLL(str(_library(compiler))))
-    except (OSError, RuntimeError, subprocess.SubprocessError):  # RuntimeError: a user without a home
-        return None
-
-
-def _library(compiler: list[str]) -> Path:
-    """The compiled kernels, from the cache where they are there. Raises OSError and SubprocessError."""
-    tuned = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
-    command = [
-        *compiler,
-        "-O3",
-        tuned,
-        "-ffp-contract=fast",
-        "-fno-math-errno",
-        "-fPIC",
-        "-shared",
-        "-pthread",
-    ]
-    files = sorted(file for file in SOURCES.iterdir() if file.suffix in (".c", ".h"))
-    what = (command, [file.read_bytes() for file in files], _processor())
-    library = cache_folder() / f"kernels-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.so"
-    if not library.is_file():
-        sources = [str(file) for file in files if file.suffix == ".c"]
-        with atomic(library) as made:
-            subprocess.run(
-                [*command, *sources, "-o", str(made), "-lm"], check=True, capture_output=True, timeout=60
-            )
-    return library
-
-
-def _processor() -> str:
-    """What tells this kind of processor from others that may share the cache."""
-    if sys.platform != "linux":
-        return platform.processor()
-    lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-    return "\n".join(
-        line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))
-    )
+    found = compiler.library()
+    return None if found is None else Kernels(found)
 
 
 def _function(function: Any, arguments: list[Any], result: Any = None) -> Any:

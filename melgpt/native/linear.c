@@ -5,7 +5,7 @@
  * to its last. Where x may be rounded, too, and the processor multiplies words of two, it does that instead.
  * A row's result is the same to the bit whatever rows are beside it, on however many threads.
  */
-#include "lanes.h"
+#include "halves.h"
 #include "team.h"
 
 #define WIDTH (2 * LANES)
@@ -21,18 +21,6 @@
 #define ROWS 5 /* of 16 registers */
 #define PAIRED 3
 #define EACH_CASE CASE(1, 2) CASE(2, 2) CASE(3, 2) CASE(2, 1) CASE(3, 1) CASE(4, 1) CASE(5, 1)
-#endif
-
-#ifdef __AVX512BF16__
-#include <immintrin.h>
-#define MULTIPLIES_HALVES 1
-static inline floats add_halves(floats sum, words left, uint32_t right)
-{
-    return (floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)_mm512_set1_epi32((int)right));
-}
-#else
-#define MULTIPLIES_HALVES 0
-static inline floats add_halves(floats sum, words left, uint32_t right) { return (void)left, (void)right, sum; }
 #endif
 
 typedef floats sums[2][2]; /* of one row: two panels of two vectors */

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from melgpt.native import kernels as native
+from melgpt.native import compiler
 from melgpt.native.kernels import Bank, Kernels, find_kernels, kernels_in
 from melgpt.nn.linear import Linear, packed
 from melgpt.nn.transformer import (
@@ -309,7 +309,7 @@ def test_another_processor_gets_its_own(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert find_kernels() is not None
     find_kernels.cache_clear()
-    monkeypatch.setattr(native, "_processor", lambda: "another")
+    monkeypatch.setattr(compiler, "_processor", lambda: "another")
     assert find_kernels() is not None
     assert len(list((tmp_path / "melgpt").iterdir())) == 2
 

@@ -1,0 +1,47 @@
+/* Numbers in bfloat16, the upper halves of float32. */
+#ifndef HALVES_H
+#define HALVES_H
+
+#include "lanes.h"
+
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
+typedef uint16_t halves __attribute__((vector_size(2 * LANES), aligned(2)));
+
+/* LANES numbers from `place` on, in bfloat16 or float32. */
+static inline floats some(const void *numbers, long place, const int rounded)
+{
+    if (!rounded) return *(const floats *)((const float *)numbers + place);
+    const halves upper = *(const halves *)((const uint16_t *)numbers + place);
+    return (floats)(__builtin_convertvector(upper, words) << 16);
+}
+
+#ifdef __AVX512BF16__
+#define MULTIPLIES_HALVES 1
+/* To each lane's sum the products of both halves of a word. */
+static inline floats add_halves(floats sum, words left, uint32_t right)
+{
+    return (floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)_mm512_set1_epi32((int)right));
+}
+static inline halves nearest_halves(floats x) { return (halves)_mm512_cvtneps_pbh((__m512)x); }
+#else
+#define MULTIPLIES_HALVES 0
+static inline floats add_halves(floats sum, words left, uint32_t right) { return (void)left, (void)right, sum; }
+static inline halves nearest_halves(floats x)
+{
+    for (int i = 0; i < LANES; i++) x[i] = nearest_half(x[i]) >> 16;
+    return __builtin_convertvector(x, halves);
+}
+#endif
+
+static inline void put(void *numbers, long place, floats x, const int rounded)
+{
+    if (rounded)
+        *(halves *)((uint16_t *)numbers + place) = nearest_halves(x);
+    else
+        *(floats *)((float *)numbers + place) = x;
+}
+
+#endif

@@ -1,0 +1,94 @@
+"""Convolutions with fewer products give what torch gives, whatever the map; gradients take torch's way."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from melgpt.native.kernels import Kernels, find_kernels
+from melgpt.nn.convolution import Conv3x3
+
+
+@pytest.fixture
+def kernels() -> Kernels:
+    found = find_kernels()
+    if found is None:
+        pytest.skip("no C compiler here")
+    return found
+
+
+def layer(inputs: int, outputs: int) -> Conv3x3:
+    made = Conv3x3(inputs, outputs)
+    made.compiled = True
+    return made
+
+
+def exactly(part: Conv3x3, x: Tensor) -> Tensor:
+    weight, bias = part.weight.detach().double(), part.bias
+    return F.conv2d(x.double(), weight, None if bias is None else bias.detach().double(), padding=1)
+
+
+SHAPES = [(1, 16, 16, 1, 1), (2, 32, 48, 5, 7), (1, 64, 80, 1, 30), (3, 16, 32, 4, 4), (1, 128, 32, 20, 23)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_maps_are_those_of_the_plain_convolution(kernels: Kernels, shape: tuple[int, ...]) -> None:
+    batch, inputs, outputs, height, width = shape
+    part, x = layer(inputs, outputs), torch.randn(batch, inputs, height, width)
+    with torch.inference_mode():
+        made = part(x)
+        assert torch.allclose(made.double(), exactly(part, x), atol=1e-5)
+        assert torch.equal(made, part(x.contiguous(memory_format=torch.channels_last))), "in either layout"
+        part.bias = None
+        assert torch.allclose(part(x).double(), exactly(part, x), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_in_bfloat16_they_are_as_near_as_rounding_lets_them(kernels: Kernels, shape: tuple[int, ...]) -> None:
+    batch, inputs, outputs, height, width = shape
+    part, x = layer(inputs, outputs).bfloat16(), torch.randn(batch, inputs, height, width).bfloat16()
+    with torch.inference_mode():
+        made, exact = part(x), exactly(part, x)
+    assert made.dtype == torch.bfloat16
+    assert (made.double() - exact).pow(2).mean().sqrt() < 0.01 * exact.pow(2).mean().sqrt()
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_map_depends_neither_on_those_beside_it_nor_on_threads(kernels: Kernels, kind: torch.dtype) -> None:
+    part, x = layer(32, 48).to(kind), torch.randn(7, 32, 10, 31).to(kind)
+    with torch.inference_mode(), kernels.on(2):
+        together, alone = part(x), torch.cat([part(each[None]) for each in x])
+        with kernels.on(1):
+            assert torch.equal(part(x), together)
+    if kind == torch.float32 or kernels.multiplies_halves:
+        assert torch.equal(alone, together)
+
+
+def test_what_it_is_not_for_goes_the_plain_way(kernels: Kernels) -> None:
+    part, x = layer(16, 16), torch.randn(1, 16, 6, 6)
+    (gradient,) = torch.autograd.grad(part(x).sum(), part.weight)
+    assert gradient.abs().sum() > 0
+    odd = layer(24, 16)
+    with torch.inference_mode():
+        y = torch.randn(1, 24, 6, 6)
+        assert torch.equal(odd(y), F.conv2d(y, odd.weight, odd.bias, padding=1))
+
+
+def test_weights_that_change_afterwards_count(kernels: Kernels) -> None:
+    part, x = layer(16, 16), torch.randn(1, 16, 6, 6)
+    with torch.no_grad():
+        before = part(x)
+        part.weight.mul_(2)
+        part.bias.mul_(2)
+        assert torch.allclose(part(x), 2 * before, atol=1e-5)
+        part.weight = torch.nn.Parameter(torch.zeros_like(part.weight))
+        assert torch.allclose(part(x), part.bias[:, None, None].expand(1, 16, 6, 6))
+
+
+def test_what_does_not_fit_is_refused(kernels: Kernels) -> None:
+    ordered = kernels.in_tiles(torch.randn(32, 16, 3, 3))
+    for x, outputs in ((torch.randn(1, 32, 4, 4), 32), (torch.randn(1, 16, 4, 4), 96)):
+        with pytest.raises(ValueError, match="for weights"):
+            kernels.convolve(x, ordered, None, outputs)
+    with pytest.raises(ValueError, match="for weights"):
+        kernels.convolve(torch.randn(1, 16, 4, 4).double(), ordered, None, 32)
