@@ -24,7 +24,7 @@ def line(row: dict[str, Any]) -> str:
     cells = [
         row["name"],
         *figures,
-        _number(row["ratio"], ".2g", "x"),
+        _times(row["ratio"]),
         _figure(row["limit"], row["unit"]),
         _number(row["fraction_of_limit"], ".2f"),
         _number(row["spread"], ".2f"),
@@ -41,5 +41,9 @@ def _figure(value: float | None, unit: str) -> str:
     return f"{value:.2f} s" if value >= 1 else f"{value * 1e3:.3g} ms"
 
 
-def _number(value: float | None, form: str, unit: str = "") -> str:
-    return "" if value is None else f"{value:{form}}{unit}"
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f"{float(f'{ratio:.2g}'):g}x"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else f"{value:{form}}"
