@@ -18,9 +18,7 @@ def kernels() -> Kernels:
 
 
 def layer(inputs: int, outputs: int) -> Conv3x3:
-    made = Conv3x3(inputs, outputs)
-    made.compiled = True
-    return made
+    return Conv3x3(inputs, outputs).eval()
 
 
 def exactly(part: Conv3x3, x: Tensor) -> Tensor:
@@ -83,6 +81,17 @@ def test_weights_that_change_afterwards_count(kernels: Kernels) -> None:
         assert torch.allclose(part(x), 2 * before, atol=1e-5)
         part.weight = torch.nn.Parameter(torch.zeros_like(part.weight))
         assert torch.allclose(part(x), part.bias[:, None, None].expand(1, 16, 6, 6))
+
+
+def test_what_a_fused_optimiser_learnt_counts(kernels: Kernels) -> None:
+    part, x = layer(16, 16), torch.randn(1, 16, 6, 6)
+    optimiser = torch.optim.AdamW(part.parameters(), lr=0.1, fused=True)
+    with torch.no_grad():
+        part(x)
+    part(x).square().sum().backward()
+    optimiser.step()
+    with torch.no_grad():
+        assert torch.allclose(part(x).double(), exactly(part, x), atol=1e-5)
 
 
 def test_what_does_not_fit_is_refused(kernels: Kernels) -> None:
