@@ -13,7 +13,7 @@ from melgpt.codec.decoder import Decoder
 from melgpt.codec.encoder import Encoder
 from melgpt.codec.shape import NetworkConfig
 from melgpt.config import KindConfig
-from melgpt.nn.convolution import Conv3x3
+from melgpt.nn.convolution import Conv3x3, NormSiLU
 from melgpt.types import MelScale, Quantized
 
 
@@ -95,9 +95,9 @@ class Codec(nn.Module):
             module.to(torch.bfloat16)
 
     def write_quickly(self, *, rounded: bool, kernels: bool) -> None:
-        """Whether 3x3 convolutions may go through compiled kernels; how exact they are says the precision."""
+        """Whether convolutions and norms may take the kernels; how exact they are says the precision."""
         for module in self.modules():
-            if isinstance(module, Conv3x3):
+            if isinstance(module, Conv3x3 | NormSiLU):
                 module.compiled = kernels
 
     def tokenize(self, mel: Tensor) -> Tensor:

@@ -1,16 +1,15 @@
 """Decoder of the VQ-GAN: latent [B, Z, H, W] → mel [B, 1, F, N], about [-1, 1], not clamped."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from melgpt.codec.shape import NetworkConfig
 from melgpt.nn.convolution import (
     Conv3x3,
+    NormSiLU,
     ResidualBlock,
     SelfAttention,
     Upsample,
     fold_out,
-    group_norm,
     middle,
 )
 
@@ -51,7 +50,7 @@ class Decoder(nn.Module):
         self.levels = nn.Sequential(
             *(DecoderLevel(config, level) for level in reversed(range(config.levels)))
         )
-        self.norm_out = group_norm(config.width(0), config.narrowest_group)
+        self.norm_out = NormSiLU(config.width(0), config.narrowest_group)
         self.conv_out = nn.Conv2d(
             config.width(0), config.stem_stride[0] * config.stem_stride[1], 3, padding=1
         )
@@ -61,7 +60,7 @@ class Decoder(nn.Module):
 
     def approach(self, latent: Tensor) -> Tensor:
         """All but the last layer, clip by clip: latent [B, Z, H, W] → its input [B, C, F / f, N / t]."""
-        return F.silu(self.norm_out(self.levels(self.middle(self.conv_in(latent)))))
+        return self.norm_out(self.levels(self.middle(self.conv_in(latent))))
 
     def finish(self, h: Tensor) -> Tensor:
         """The last layer: what `approach` gave → mel [B, 1, F, N]."""

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melgpt.codec.shape import NetworkConfig
-from melgpt.nn.convolution import Conv3x3, Downsample, ResidualBlock, SelfAttention, group_norm, middle, stem
+from melgpt.nn.convolution import Conv3x3, Downsample, NormSiLU, ResidualBlock, SelfAttention, middle, stem
 
 
 class EncoderLevel(nn.Module):
@@ -41,13 +41,13 @@ class Encoder(nn.Module):
         self.conv_in = stem(config.channels, config.stem_stride)
         self.levels = nn.Sequential(*(EncoderLevel(config, level) for level in range(config.levels)))
         self.middle = middle(deepest, config.dropout, config.middle_attention, config.narrowest_group)
-        self.norm_out = group_norm(deepest, config.narrowest_group)
+        self.norm_out = NormSiLU(deepest, config.narrowest_group)
         self.conv_out = Conv3x3(deepest, config.latent)
 
     def forward(self, values: Tensor) -> Tensor:
         """values [B, 1, F, N] → [B, Z, F / total stride, N / total stride]; both must divide."""
         h = self.middle(self.levels(self._first(values)))
-        return self.conv_out(F.silu(self.norm_out(h)))
+        return self.conv_out(self.norm_out(h))
 
     def _first(self, values: Tensor) -> Tensor:
         """conv_in; of two columns where one is to come out of several.

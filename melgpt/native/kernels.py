@@ -34,6 +34,9 @@ class Kernels:
         self._attend = _function(library.attend, attention)
         self.multiplies_halves: bool = bool(library.multiplies_halves())
         self._convolve = _function(library.convolve, [*[POINTER] * 4, *[INT] * 7])
+        self._norm_room = _function(library.norm_room, [INT] * 3, ctypes.c_long)
+        self._norm_silu = _function(library.norm_silu, [*[POINTER] * 6, FLOAT, *[INT] * 6])
+        self._norm_silu_back = _function(library.norm_silu_back, [*[POINTER] * 9, *[INT] * 6])
         self._refine = _function(library.refine, [*[POINTER] * 8, *[INT] * 5])
         self._refine_room = _function(library.refine_room, [INT] * 3, ctypes.c_long)
         self._mel = _function(library.mel, [*[POINTER] * 10, *[INT] * 6])
@@ -172,6 +175,31 @@ class Kernels:
         self._convolve(*map(_address, (x, weight, bias, made)), *sizes)
         return made
 
+    def norm_silu(
+        self, x: Tensor, weight: Tensor, bias: Tensor, groups: int, epsilon: float
+    ) -> tuple[Tensor, Tensor]:
+        """Maps x [B, C, H, W], channels last, → the SiLU of their group normalisation, and its statistics.
+
+        In float32 or bfloat16, C a multiple of 16; weight, bias [C] float32; statistics [B, groups, 2].
+        """
+        made, stats = torch.empty_like(x), weight.new_empty(x.shape[0], groups, 2)
+        sizes = _map_sizes(x)
+        room = weight.new_empty(self._norm_room(*sizes))
+        given = map(_address, (x, weight, bias, made, stats, room))
+        self._norm_silu(*given, epsilon, *sizes, groups, x.dtype == torch.bfloat16, self._cores())
+        return made, stats
+
+    def norm_silu_back(
+        self, gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, stats: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of x, weight and bias of `norm_silu` for one of its result, which lies as x does."""
+        made, room = torch.empty_like(x), weight.new_empty(self._norm_room(*_map_sizes(x)))
+        of_weight, of_bias = torch.empty_like(weight), torch.empty_like(bias)
+        tensors = gradient, x, weight, bias, stats, made, of_weight, of_bias, room
+        sizes = *_map_sizes(x), stats.shape[1], x.dtype == torch.bfloat16, self._cores()
+        self._norm_silu_back(*map(_address, tensors), *sizes)
+        return made, of_weight, of_bias
+
     def refine(
         self,
         spectrum: Tensor,
@@ -292,6 +320,11 @@ def _function(function: Any, arguments: list[Any], result: Any = None) -> Any:
 def _rows(x: Tensor) -> tuple[int, int]:
     """How many vectors [..., C] there are, and their length C."""
     return x.numel() // x.shape[-1], x.shape[-1]
+
+
+def _map_sizes(x: Tensor) -> tuple[int, int, int]:
+    """Of maps [B, C, H, W]: how many, places of each, channels."""
+    return x.shape[0], x.shape[2] * x.shape[3], x.shape[1]
 
 
 def _address(tensor: Tensor | None) -> int | None:

@@ -3,9 +3,12 @@
 Maps are [B, C, F, N]; a stride is (frequency, time).
 """
 
+from typing import Any
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from melgpt.native.kernels import Kernels, find_kernels
@@ -48,12 +51,52 @@ class Conv3x3(nn.Conv2d):
         return self._ordered[2]
 
 
-def group_norm(channels: int, narrowest: int = 2) -> nn.GroupNorm:
+def groups_of(channels: int, narrowest: int = 2) -> int:
     """32 groups as the originals; fewer where a group would have less than `narrowest` channels."""
     groups = 32
     while groups > 1 and (channels % groups or channels < narrowest * groups):
         groups //= 2
-    return nn.GroupNorm(groups, channels, eps=1e-6)
+    return groups
+
+
+EPSILON = 1e-6
+"""What group normalisation adds to the variance."""
+
+
+class NormSiLU(nn.GroupNorm):
+    """Group normalisation and SiLU."""
+
+    compiled = True
+    """Whether it may take the kernels."""
+
+    def __init__(self, channels: int, narrowest: int = 2) -> None:
+        super().__init__(groups_of(channels, narrowest), channels, eps=EPSILON)
+
+    def forward(self, x: Tensor) -> Tensor:
+        plain = not self.compiled or torch.compiler.is_compiling() or x.device.type != "cpu"
+        fits = x.dtype in (torch.float32, torch.bfloat16) and not x.shape[1] % 16
+        last = x.is_contiguous(memory_format=torch.channels_last)
+        kernels = None if plain or not fits or not last else find_kernels()
+        if kernels is None:
+            return F.silu(super().forward(x))
+        return _NormSiLU.apply(kernels, x, self.weight.float(), self.bias.float(), self.num_groups)
+
+
+class _NormSiLU(torch.autograd.Function):
+    """Nothing but x is kept for the gradients: the norm and its SiLU are made again."""
+
+    @staticmethod
+    def forward(ctx: Any, kernels: Kernels, x: Tensor, weight: Tensor, bias: Tensor, groups: int) -> Tensor:
+        made, stats = kernels.norm_silu(x, weight, bias, groups, EPSILON)
+        ctx.kernels = kernels
+        ctx.save_for_backward(x, weight, bias, stats)
+        return made
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        return None, *ctx.kernels.norm_silu_back(gradient, *ctx.saved_tensors), None
 
 
 class ResidualBlock(nn.Module):
@@ -61,16 +104,16 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, dropout: float = 0.0, narrowest: int = 2) -> None:
         super().__init__()
-        self.norm1 = group_norm(inputs, narrowest)
+        self.norm1 = NormSiLU(inputs, narrowest)
         self.conv1 = Conv3x3(inputs, outputs)
-        self.norm2 = group_norm(outputs, narrowest)
+        self.norm2 = NormSiLU(outputs, narrowest)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = Conv3x3(outputs, outputs)
         self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(self.dropout(F.silu(self.norm2(h))))
+        h = self.conv1(self.norm1(x))
+        h = self.conv2(self.dropout(self.norm2(h)))
         return self.shortcut(x) + h
 
 
@@ -79,7 +122,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, channels: int, narrowest: int = 2) -> None:
         super().__init__()
-        self.norm = group_norm(channels, narrowest)
+        self.norm = nn.GroupNorm(groups_of(channels, narrowest), channels, eps=EPSILON)
         self.query = nn.Conv2d(channels, channels, 1)
         self.key = nn.Conv2d(channels, channels, 1)
         self.value = nn.Conv2d(channels, channels, 1)
