@@ -14,11 +14,22 @@ import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
+from melgpt.native.kernels import Kernels, find_kernels
+
 # No wall-clock limits: the machine may be busy with something else.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture
+def kernels() -> Kernels:
+    """The compiled kernels."""
+    found = find_kernels()
+    if found is None:
+        pytest.skip("no C compiler here")
+    return found
 
 
 @pytest.fixture(autouse=True)

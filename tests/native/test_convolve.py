@@ -5,16 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from melgpt.native.kernels import Kernels, find_kernels
+from melgpt.native.kernels import Kernels
 from melgpt.nn.convolution import Conv3x3
-
-
-@pytest.fixture
-def kernels() -> Kernels:
-    found = find_kernels()
-    if found is None:
-        pytest.skip("no C compiler here")
-    return found
 
 
 def layer(inputs: int, outputs: int) -> Conv3x3:

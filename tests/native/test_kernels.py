@@ -28,14 +28,6 @@ from melgpt.runtime import threads
 
 
 @pytest.fixture
-def kernels() -> Kernels:
-    found = find_kernels()
-    if found is None:
-        pytest.skip("no C compiler here")
-    return found
-
-
-@pytest.fixture
 def anew() -> Iterator[None]:
     find_kernels.cache_clear()
     yield

@@ -7,18 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from melgpt.native.kernels import Kernels, find_kernels
+from melgpt.native.kernels import Kernels
 from melgpt.nn.convolution import NormSiLU
 
 SHAPES = [(1, 16, 2, 3), (2, 48, 3, 5), (1, 32, 17, 40), (3, 128, 20, 31)]
-
-
-@pytest.fixture
-def kernels() -> Kernels:
-    found = find_kernels()
-    if found is None:
-        pytest.skip("no C compiler here")
-    return found
 
 
 def norm(channels: int) -> NormSiLU:
