@@ -42,6 +42,7 @@ def _codec(machine: Machine, quick: bool) -> Row:
     ours.lay_out(quick_layout(device, half=choose_precision(device) == "bf16"))
     plain = copy.deepcopy(ours)
     plain.lay_out(torch.contiguous_format)
+    plain.write_quickly(rounded=False, kernels=False)
     values = torch.rand(1, 1, recipe.mel.n_mels, frames, device=device) * 2 - 1
     return row(
         f"codec training step, recipe {name}, batch 1",
