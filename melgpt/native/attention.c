@@ -25,15 +25,6 @@ static inline void fetch(const char *place, int bytes)
     for (int byte = 0; byte < bytes; byte += LINE) __builtin_prefetch(place + byte, 0, 2);
 }
 
-static inline float one(const void *numbers, long place, const int rounded)
-{
-    if (!rounded) return ((const float *)numbers)[place];
-    const uint32_t bits = (uint32_t)((const uint16_t *)numbers)[place] << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static void keep(const float *x, void *numbers, long place, int length, int rounded)
 {
     if (rounded)

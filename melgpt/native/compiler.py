@@ -18,18 +18,18 @@ from melgpt.paths import atomic, cache_folder
 SOURCES = Path(__file__).parent
 
 
-def library() -> ctypes.CDLL | None:
+def compiled() -> ctypes.CDLL | None:
     """What they were compiled to; None where there is no C compiler, or no place to keep what it makes."""
     compiler = shlex.split(os.environ.get("CC", "cc"))
     if not compiler or shutil.which(compiler[0]) is None:
         return None
     try:
-        return ctypes.CDLL(str(_compiled(compiler)))
+        return ctypes.CDLL(str(_file(compiler)))
     except (OSError, RuntimeError, subprocess.SubprocessError):  # RuntimeError: a user without a home
         return None
 
 
-def _compiled(compiler: list[str]) -> Path:
+def _file(compiler: list[str]) -> Path:
     """The compiled kernels, from the cache where they are there. Raises OSError and SubprocessError."""
     tuned = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
     command = [

@@ -18,6 +18,15 @@ static inline floats some(const void *numbers, long place, const int rounded)
     return (floats)(__builtin_convertvector(upper, words) << 16);
 }
 
+static inline float one(const void *numbers, long place, const int rounded)
+{
+    if (!rounded) return ((const float *)numbers)[place];
+    const uint32_t bits = (uint32_t)((const uint16_t *)numbers)[place] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 #ifdef __AVX512BF16__
 #define MULTIPLIES_HALVES 1
 /* To each lane's sum the products of both halves of a word. */

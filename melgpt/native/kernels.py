@@ -308,7 +308,7 @@ class UsesKernels:
 @functools.cache
 def find_kernels() -> Kernels | None:
     """The kernels; None where they cannot be had: no C compiler, or no place to keep what it makes."""
-    found = compiler.library()
+    found = compiler.compiled()
     return None if found is None else Kernels(found)
 
 

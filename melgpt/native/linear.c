@@ -112,13 +112,14 @@ struct product {
     const uint32_t *weights, *x;
     const float *bias;
     float *y;
-    int rows, inputs, outputs, halves, words; /* of a pair of x */
+    int rows, inputs, outputs, halves;
 };
 
-/* Rows of a group beside each other, pair by pair, `words` to a pair, 2 or 1 (halves): read from where they lie, they would
- * fall on the same places of the first cache. */
-static void gather(const float *x, uint32_t *gathered, int rows, int inputs, int words)
+/* Rows of a group beside each other, pair by pair, two words to a pair, or one of `halves`: read from where they lie, they
+ * would fall on the same places of the first cache. */
+static void gather(const float *x, uint32_t *gathered, int rows, int inputs, int halves)
 {
+    const int words = halves ? 1 : 2;
     for (int top = 0; top < rows; top += MOST) {
         const int height = rows - top < MOST ? rows - top : MOST, groups = (height + ROWS - 1) / ROWS;
         for (int group = 0; group < groups; group++) {
@@ -129,7 +130,7 @@ static void gather(const float *x, uint32_t *gathered, int rows, int inputs, int
                 for (int pair = 0; pair < inputs / 2; pair++) {
                     const float *two = from + (long)row * inputs + 2 * pair;
                     uint32_t *place = to + ((long)pair * count + row) * words;
-                    if (words == 2) memcpy(place, two, 2 * sizeof(float));
+                    if (!halves) memcpy(place, two, 2 * sizeof(float));
                     else *place = nearest_half(two[0]) >> 16 | nearest_half(two[1]);
                 }
         }
@@ -140,7 +141,7 @@ static void gather(const float *x, uint32_t *gathered, int rows, int inputs, int
 static void two_panels(const void *task, int part)
 {
     const struct product *t = task;
-    const int inputs = t->inputs, output = part * 2 * WIDTH;
+    const int inputs = t->inputs, output = part * 2 * WIDTH, pair = t->halves ? 1 : 2; /* words */
     const long panel = (long)inputs / 2 * WIDTH;
     for (int top = 0; top < t->rows; top += MOST) {
         const int height = t->rows - top < MOST ? t->rows - top : MOST;
@@ -153,7 +154,7 @@ static void two_panels(const void *task, int part)
                 const uint32_t *from = t->weights + (long)output * (inputs / 2) + p * panel + (long)input / 2 * WIDTH;
                 for (int group = 0; group < groups; group++) {
                     const int r = height * group / groups, next = height * (group + 1) / groups;
-                    const uint32_t *x = t->x + ((long)(top + r) * inputs + (long)(next - r) * input) / 2 * t->words;
+                    const uint32_t *x = t->x + ((long)(top + r) * inputs + (long)(next - r) * input) / 2 * pair;
                     /* Several groups fetch what follows this block together, each a part of it. */
                     const int pace = WIDTH / groups;
                     const uint32_t *ahead = from + (groups > 1 ? PAIRS * WIDTH + (long)group * pairs * pace : AHEAD);
@@ -175,9 +176,9 @@ void linear(
     int halves, int threads)
 {
     halves = halves && MULTIPLIES_HALVES;
-    const int words = halves ? 1 : 2, moved = rows > 1 || halves;
-    if (moved) gather(x, room, rows, inputs, words);
+    const int moved = rows > 1 || halves;
+    if (moved) gather(x, room, rows, inputs, halves);
     const struct product task = {
-        weights, moved ? room : (const uint32_t *)x, bias, y, rows, inputs, outputs, halves, words};
+        weights, moved ? room : (const uint32_t *)x, bias, y, rows, inputs, outputs, halves};
     share(two_panels, &task, (outputs + 2 * WIDTH - 1) / (2 * WIDTH), threads);
 }

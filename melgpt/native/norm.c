@@ -128,16 +128,6 @@ static void sums_of(const struct norm *t, int map, int channel, double *sum, dou
     }
 }
 
-static float first_of(const struct norm *t, int map, int channel)
-{
-    const long at = (long)map * t->places * t->channels + channel;
-    if (!t->halves) return ((const float *)t->x)[at];
-    const uint32_t bits = (uint32_t)((const uint16_t *)t->x)[at] << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* Numbers of room that `norm_silu` and its gradients want. */
 long norm_room(int batch, int places, int channels) { return 2L * batch * channels * ((places + CHUNK - 1) / CHUNK + 1); }
 
@@ -158,7 +148,7 @@ void norm_silu(
             for (int channel = group * each; channel < (group + 1) * each; channel++) {
                 double sum, squares;
                 sums_of(&task, map, channel, &sum, &squares);
-                const double pivot = first_of(&task, map, channel), middle = sum / places;
+                const double pivot = one(x, (long)map * places * channels + channel, halves), middle = sum / places;
                 mean += (pivot + middle) / each;
                 square += (squares / places - middle * middle + (pivot + middle) * (pivot + middle)) / each;
             }

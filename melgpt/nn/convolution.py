@@ -79,15 +79,17 @@ class NormSiLU(nn.GroupNorm):
         kernels = None if plain or not fits or not last else find_kernels()
         if kernels is None:
             return F.silu(super().forward(x))
-        return _NormSiLU.apply(kernels, x, self.weight.float(), self.bias.float(), self.num_groups)
+        return _NormSiLU.apply(kernels, x, self.weight.float(), self.bias.float(), self.num_groups, self.eps)
 
 
 class _NormSiLU(torch.autograd.Function):
     """Nothing but x is kept for the gradients: the norm and its SiLU are made again."""
 
     @staticmethod
-    def forward(ctx: Any, kernels: Kernels, x: Tensor, weight: Tensor, bias: Tensor, groups: int) -> Tensor:
-        made, stats = kernels.norm_silu(x, weight, bias, groups, EPSILON)
+    def forward(
+        ctx: Any, kernels: Kernels, x: Tensor, weight: Tensor, bias: Tensor, groups: int, epsilon: float
+    ) -> Tensor:
+        made, stats = kernels.norm_silu(x, weight, bias, groups, epsilon)
         ctx.kernels = kernels
         ctx.save_for_backward(x, weight, bias, stats)
         return made
@@ -96,7 +98,7 @@ class _NormSiLU(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        return None, *ctx.kernels.norm_silu_back(gradient, *ctx.saved_tensors), None
+        return None, *ctx.kernels.norm_silu_back(gradient, *ctx.saved_tensors), None, None
 
 
 class ResidualBlock(nn.Module):

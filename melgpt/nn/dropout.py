@@ -50,7 +50,7 @@ def _attend_some(hidden: Tensor, dropout: float, q: Tensor, k: Tensor, v: Tensor
 def _kept(x: Tensor, dropout: float) -> Tensor:
     """As large as x: 0 where it is dropped, else what makes up for that. Seeded by torch's generator."""
     seed = int(torch.randint((1 << 63) - 1, ()))
-    drawn = np.random.SFC64(seed).random_raw(-(-x.numel() // 4)).view(np.uint16).view(np.int16)[: x.numel()]
+    drawn = np.random.SFC64(seed).random_raw(-(-x.numel() // 4)).view(np.int16)[: x.numel()]
     below = round(dropout * LEVELS)
     kept = torch.from_numpy(drawn) >= below - LEVELS // 2
     return kept.to(x.dtype).mul_(LEVELS / (LEVELS - below)).view(x.shape)
