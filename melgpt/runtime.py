@@ -36,13 +36,19 @@ class RuntimeConfig(Config):
         """
         self.take_threads()
         device = choose_device(self.device)
-        for part in parts:
+        placed = list(parts)
+        for part in placed:
             part.eval().to(device)
             if choose_precision(device, self.precision) == "bf16" and hasattr(part, "to_bf16"):
                 part.to_bf16()
+        self.choose_kernels(placed)
+        return device
+
+    def choose_kernels(self, parts: Iterable[Any]) -> None:
+        """Tell those that know of kernels whether they may take them."""
+        for part in parts:
             if hasattr(part, "write_quickly"):
                 part.write_quickly(rounded=self.precision != "fp32", kernels=self.compile != "off")
-        return device
 
     def take_threads(self) -> None:
         """Give torch as many threads as are asked for."""

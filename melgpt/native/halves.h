@@ -45,6 +45,13 @@ static inline halves nearest_halves(floats x)
 }
 #endif
 
+/* Words of two numbers in bfloat16: of the first, and in the upper half of the second. */
+static inline words pairs_of(floats first, floats second)
+{
+    const words lower = __builtin_convertvector(nearest_halves(first), words);
+    return lower | __builtin_convertvector(nearest_halves(second), words) << 16;
+}
+
 static inline void put(void *numbers, long place, floats x, const int rounded)
 {
     if (rounded)

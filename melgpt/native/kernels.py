@@ -5,54 +5,36 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from melgpt.native import compiler
+from melgpt.native.calls import FLOAT, INT, POINTER, address, function
+from melgpt.native.maps import MapKernels
 
 MOST_SAMPLES = 4096
 """Of a window that is refined: a transform lies on the stack."""
-POINTER, INT, FLOAT = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
 
 
-class Kernels:
-    """What a GPT that writes and a vocoder that refines do most, on a CPU, in float32: tensors in and out."""
+class Kernels(MapKernels):
+    """Those for maps, and what a GPT that writes and a vocoder that refines do most, in float32."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        self._cores_given = 0
+        super().__init__(library)
         self._outputs: int = library.outputs_at_once()
-        self._in_order = _function(library.in_order, [POINTER, POINTER, *[INT] * 3])
-        self._linear = _function(library.linear, [*[POINTER] * 5, *[INT] * 5])
-        self._rms_norm = _function(library.rms_norm, [*[POINTER] * 3, INT, INT, FLOAT, INT])
-        self._layer_norm = _function(library.layer_norm, [*[POINTER] * 4, INT, INT, FLOAT, INT])
-        self._gelu = _function(library.gelu, [POINTER, POINTER, *[INT] * 3])
-        self._swiglu = _function(library.swiglu, [POINTER, POINTER, *[INT] * 3])
+        self._in_order = function(library.in_order, [POINTER, POINTER, *[INT] * 3])
+        self._linear = function(library.linear, [*[POINTER] * 5, *[INT] * 5])
+        self._rms_norm = function(library.rms_norm, [*[POINTER] * 3, INT, INT, FLOAT, INT])
+        self._layer_norm = function(library.layer_norm, [*[POINTER] * 4, INT, INT, FLOAT, INT])
+        self._gelu = function(library.gelu, [POINTER, POINTER, *[INT] * 3])
+        self._swiglu = function(library.swiglu, [POINTER, POINTER, *[INT] * 3])
         attention = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, ctypes.c_long, *[INT] * 3]
-        self._attend = _function(library.attend, attention)
-        self.multiplies_halves: bool = bool(library.multiplies_halves())
-        self._convolve = _function(library.convolve, [*[POINTER] * 4, *[INT] * 7])
-        self._norm_room = _function(library.norm_room, [INT] * 3, ctypes.c_long)
-        self._norm_silu = _function(library.norm_silu, [*[POINTER] * 6, FLOAT, *[INT] * 6])
-        self._norm_silu_back = _function(library.norm_silu_back, [*[POINTER] * 9, *[INT] * 6])
-        self._refine = _function(library.refine, [*[POINTER] * 8, *[INT] * 5])
-        self._refine_room = _function(library.refine_room, [INT] * 3, ctypes.c_long)
-        self._mel = _function(library.mel, [*[POINTER] * 10, *[INT] * 6])
-        self._mel_room = _function(library.mel_room, [INT] * 2, ctypes.c_long)
-
-    def _cores(self) -> int:
-        return self._cores_given or torch.get_num_threads()
-
-    @contextmanager
-    def on(self, cores: int) -> Iterator[None]:
-        """Until the end of the block on so many cores, whatever torch has."""
-        before, self._cores_given = self._cores_given, cores
-        try:
-            yield
-        finally:
-            self._cores_given = before
+        self._attend = function(library.attend, attention)
+        self._refine = function(library.refine, [*[POINTER] * 8, *[INT] * 5])
+        self._refine_room = function(library.refine_room, [INT] * 3, ctypes.c_long)
+        self._mel = function(library.mel, [*[POINTER] * 10, *[INT] * 6])
+        self._mel_room = function(library.mel_room, [INT] * 2, ctypes.c_long)
 
     def in_order(self, weight: Tensor) -> Tensor:
         """Weights [outputs, inputs], inputs even → as `linear` reads them, rounded to bfloat16."""
@@ -60,7 +42,7 @@ class Kernels:
         outputs, inputs = weight.shape
         room = -(-outputs // self._outputs) * self._outputs
         ordered = weight.new_zeros(room, inputs, dtype=torch.bfloat16)
-        self._in_order(_address(weight), _address(ordered), outputs, inputs, self._cores())
+        self._in_order(address(weight), address(ordered), outputs, inputs, self.cores())
         return ordered
 
     def linear(
@@ -76,35 +58,35 @@ class Kernels:
         rows = x.float().contiguous()
         made = rows.new_empty(*x.shape[:-1], outputs)
         tensors = weight, rows, bias, made, torch.empty_like(rows)
-        self._linear(*map(_address, tensors), *_rows(rows), outputs, halves, self._cores())
+        self._linear(*map(address, tensors), *_rows(rows), outputs, halves, self.cores())
         return made.to(x.dtype)
 
     def rms_norm(self, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
         """x [..., C] float32 over its last dimension, times weight [C]."""
         x = x.contiguous()
         made = torch.empty_like(x)
-        self._rms_norm(*map(_address, (x, weight, made)), *_rows(x), epsilon, self._cores())
+        self._rms_norm(*map(address, (x, weight, made)), *_rows(x), epsilon, self.cores())
         return made
 
     def layer_norm(self, x: Tensor, weight: Tensor, bias: Tensor | None, epsilon: float) -> Tensor:
         """x [..., C] float32 over its last dimension, times weight [C] plus bias [C]."""
         x = x.contiguous()
         made = torch.empty_like(x)
-        self._layer_norm(*map(_address, (x, weight, bias, made)), *_rows(x), epsilon, self._cores())
+        self._layer_norm(*map(address, (x, weight, bias, made)), *_rows(x), epsilon, self.cores())
         return made
 
     def gelu(self, x: Tensor) -> Tensor:
         """x [..., C] float32, each number times the normal distribution's share below it."""
         x = x.contiguous()
         made = torch.empty_like(x)
-        self._gelu(_address(x), _address(made), *_rows(x), self._cores())
+        self._gelu(address(x), address(made), *_rows(x), self.cores())
         return made
 
     def swiglu(self, x: Tensor) -> Tensor:
         """x [..., 2 C] float32 → [..., C]: the SiLU of the first half times the second."""
         x = x.contiguous()
         made = x.new_empty(*x.shape[:-1], x.shape[-1] // 2)
-        self._swiglu(_address(x), _address(made), *_rows(made), self._cores())
+        self._swiglu(address(x), address(made), *_rows(made), self.cores())
         return made
 
     def attend(
@@ -130,75 +112,14 @@ class Kernels:
         cosine, sine = angles or (None, None)
         query, key = norms or (None, None)
         # Below some 130 000 products they are over before a second core has begun.
-        threads = self._cores() if batch * heads * length * (position + 1) >= 1 << 17 else 1
+        threads = self.cores() if batch * heads * length * (position + 1) >= 1 << 17 else 1
         self._attend(
-            *map(_address, (qkv.contiguous(), cosine, sine, query, key)),
+            *map(address, (qkv.contiguous(), cosine, sine, query, key)),
             epsilon,
-            *map(_address, (keys, values, made)),
+            *map(address, (keys, values, made)),
             *(batch, heads, length, room, position, keys.dtype == torch.bfloat16, threads),
         )
         return made
-
-    def convolves(self, kind: torch.dtype, inputs: int, outputs: int) -> bool:
-        """Whether `convolve` is for maps of this precision and so many channels."""
-        known = kind == torch.float32 or (kind == torch.bfloat16 and self.multiplies_halves)
-        return known and not inputs % 16 and not outputs % 16
-
-    def in_tiles(self, weight: Tensor) -> Tensor:
-        """Weights [outputs, inputs, 3, 3] → as `convolve` reads them, in float32 or bfloat16 as they are."""
-        outputs, inputs = weight.shape[:2]
-        turn = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-        width = self._outputs // 2
-        transformed = torch.einsum("ik,jl,ockl->ijco", turn, turn, weight.float())
-        transformed = F.pad(transformed, (0, -outputs % width)).unflatten(3, (-1, width)).flatten(0, 1)
-        if weight.dtype == torch.float32:
-            return transformed.permute(2, 0, 1, 3).contiguous()
-        pairs = transformed.unflatten(1, (inputs // 2, 2))
-        return pairs.permute(3, 0, 1, 4, 2).to(weight.dtype).contiguous()
-
-    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: int) -> Tensor:
-        """Maps x [B, inputs, H, W] → [B, outputs, H, W] by 3x3, zeros around; in float32 or bfloat16.
-
-        weight as of `in_tiles`, bias [outputs] float32. Raises ValueError for numbers of channels that do not
-        fit or are no multiples of 16, for weights of another precision, and for bfloat16 where the processor
-        does not multiply it.
-        """
-        batch, inputs, height, width = x.shape
-        at_once, half = self._outputs // 2, x.dtype == torch.bfloat16
-        fits = weight[0].numel() == 16 * inputs * at_once and len(weight) == -(-outputs // at_once)
-        if not fits or x.dtype != weight.dtype or not self.convolves(x.dtype, inputs, outputs):
-            raise ValueError(f"maps {list(x.shape)} ({x.dtype}) for weights {list(weight.shape)}")
-        x = x.contiguous(memory_format=torch.channels_last)
-        shape = batch, outputs, height, width
-        made = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-        sizes = batch, height, width, inputs, outputs, half, self._cores()
-        self._convolve(*map(_address, (x, weight, bias, made)), *sizes)
-        return made
-
-    def norm_silu(
-        self, x: Tensor, weight: Tensor, bias: Tensor, groups: int, epsilon: float
-    ) -> tuple[Tensor, Tensor]:
-        """Maps x [B, C, H, W], channels last, → the SiLU of their group normalisation, and its statistics.
-
-        In float32 or bfloat16, C a multiple of 16; weight, bias [C] float32; statistics [B, groups, 2].
-        """
-        made, stats = torch.empty_like(x), weight.new_empty(x.shape[0], groups, 2)
-        sizes = _map_sizes(x)
-        room = weight.new_empty(self._norm_room(*sizes))
-        given = map(_address, (x, weight, bias, made, stats, room))
-        self._norm_silu(*given, epsilon, *sizes, groups, x.dtype == torch.bfloat16, self._cores())
-        return made, stats
-
-    def norm_silu_back(
-        self, gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, stats: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of x, weight and bias of `norm_silu` for one of its result, which lies as x does."""
-        made, room = torch.empty_like(x), weight.new_empty(self._norm_room(*_map_sizes(x)))
-        of_weight, of_bias = torch.empty_like(weight), torch.empty_like(bias)
-        tensors = gradient, x, weight, bias, stats, made, of_weight, of_bias, room
-        sizes = *_map_sizes(x), stats.shape[1], x.dtype == torch.bfloat16, self._cores()
-        self._norm_silu_back(*map(_address, tensors), *sizes)
-        return made, of_weight, of_bias
 
     def refine(
         self,
@@ -227,8 +148,8 @@ class Kernels:
         room = samples.new_empty(self._refine_room(frames, n_fft, hop))
         parts = torch.view_as_real(spectrum.contiguous())
         given = parts, magnitude.contiguous(), window, weight, _waves(n_fft), torch.tensor(speed)
-        sizes = frames, n_fft, hop, steps, self._cores()
-        self._refine(*map(_address, (*given, samples, room)), *sizes)
+        sizes = frames, n_fft, hop, steps, self.cores()
+        self._refine(*map(address, (*given, samples, room)), *sizes)
         return samples
 
     def mel(self, samples: Tensor, window: Tensor, hop: int, bank: "Bank") -> tuple[Tensor, Tensor]:
@@ -248,7 +169,7 @@ class Kernels:
         room = samples.new_empty(self._mel_room(n_fft, hop))
         tables = window, _waves(n_fft), bank.shape, bank.weights, bank.error, bank.levels
         given = samples.contiguous(), *tables, values, doubts, room
-        self._mel(*map(_address, given), frames, n_fft, hop, bands, bank.low, bank.high)
+        self._mel(*map(address, given), frames, n_fft, hop, bands, bank.low, bank.high)
         return values, doubts
 
 
@@ -312,20 +233,6 @@ def find_kernels() -> Kernels | None:
     return None if found is None else Kernels(found)
 
 
-def _function(function: Any, arguments: list[Any], result: Any = None) -> Any:
-    function.argtypes, function.restype = arguments, result
-    return function
-
-
 def _rows(x: Tensor) -> tuple[int, int]:
     """How many vectors [..., C] there are, and their length C."""
     return x.numel() // x.shape[-1], x.shape[-1]
-
-
-def _map_sizes(x: Tensor) -> tuple[int, int, int]:
-    """Of maps [B, C, H, W]: how many, places of each, channels."""
-    return x.shape[0], x.shape[2] * x.shape[3], x.shape[1]
-
-
-def _address(tensor: Tensor | None) -> int | None:
-    return None if tensor is None else tensor.data_ptr()

@@ -1,96 +1,35 @@
-/* Convolutions of 3x3 with a margin of zeros, maps with their channels last, by F(2x2, 3x3) of Lavin and Gray 2015
- * (https://arxiv.org/abs/1509.09308): a tile of 2x2 results takes 16 products a channel in the place of 36, each of them a
- * matrix product over all tiles. In float32, or with maps, weights and transformed tiles in bfloat16, sums in float32.
+/* Convolutions of 3x3 with a margin of zeros, maps with their channels last: each place of the transformed tiles is a matrix
+ * product over all tiles. In float32, or with maps, weights and transformed tiles in bfloat16, sums in float32.
  */
-#include "halves.h"
 #include "team.h"
+#include "winograd.h"
 
-#include <stdlib.h>
-
-#define WIDTH (2 * LANES) /* outputs at a time */
-#define PLACES 16         /* of a transformed tile */
-#define MOST 48           /* tiles at a time: transformed, they stay in the second cache */
-#if LANES == 16
-#define ROWS 12 /* tiles whose sums fit the registers, with the weights */
-#define EACH_CASE CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
-#else
-#define ROWS 5
-#define EACH_CASE CASE(1) CASE(2) CASE(3) CASE(4) CASE(5)
-#endif
+#define MOST 48 /* tiles at a time: transformed, they stay in the second cache */
 
 struct convolution {
     const void *x;
     const uint32_t *weights;
     const float *bias;
     void *y;
-    int batch, height, width, inputs, outputs, halves, tiles;
+    struct size size;
+    int inputs, outputs, halves, tiles;
 };
-
-/* Where a tile's results begin; its inputs begin a line and a column before. */
-struct tile {
-    int map, line, column;
-};
-
-static struct tile tile_at(const struct convolution *t, long number)
-{
-    const int across = (t->width + 1) / 2, down = (t->height + 1) / 2;
-    return (struct tile){number / across / down, 2 * (number / across % down), 2 * (number % across)};
-}
 
 /* Tiles [count] of inputs -> [PLACES, count, stride], the channels of a place beside each other. `zeros`: as many channels. */
-static inline __attribute__((always_inline)) void transform_inputs(
+static inline __attribute__((always_inline)) void transform_tiles(
     const struct convolution *t, long first, int count, char *to, long stride, const char *zeros, const int halves)
 {
-    const int size = halves ? 2 : 4;
+    const int bytes = halves ? 2 : 4;
     for (int number = 0; number < count; number++) {
-        const struct tile tile = tile_at(t, first + number);
         const char *from[4][4];
-        for (int i = 0; i < 4; i++)
-            for (int j = 0; j < 4; j++) {
-                const int line = tile.line + i - 1, column = tile.column + j - 1;
-                const int within = line >= 0 && line < t->height && column >= 0 && column < t->width;
-                const long place = ((long)tile.map * t->height + line) * t->width + column;
-                from[i][j] = within ? (const char *)t->x + place * t->inputs * size : zeros;
-            }
+        inputs_of(t->x, t->size, tile_at(t->size, first + number), t->inputs, bytes, zeros, from);
         for (int channel = 0; channel < t->inputs; channel += LANES) {
-            floats lines[4][4];
-            for (int j = 0; j < 4; j++) {
-                const floats a = some(from[0][j], channel, halves), b = some(from[1][j], channel, halves);
-                const floats c = some(from[2][j], channel, halves), d = some(from[3][j], channel, halves);
-                lines[0][j] = a - c, lines[1][j] = b + c, lines[2][j] = c - b, lines[3][j] = b - d;
-            }
-            for (int i = 0; i < 4; i++) {
-                const floats a = lines[i][0], b = lines[i][1], c = lines[i][2], d = lines[i][3];
-                const floats made[4] = {a - c, b + c, c - b, b - d};
-                for (int j = 0; j < 4; j++)
-                    put(to + ((4 * i + j) * (long)count + number) * stride * size, channel, made[j], halves);
-            }
+            floats made[PLACES];
+            transform_inputs(from, channel, halves, made);
+            for (int place = 0; place < PLACES; place++)
+                put(to + (place * (long)count + number) * stride * bytes, channel, made[place], halves);
         }
     }
-}
-
-/* sums [rows, WIDTH] of tiles [rows, stride] and weights [steps, WIDTH]; a step is a channel, or two as halves of a word. */
-static inline __attribute__((always_inline)) void multiply(
-    const int rows, const int halves, const uint32_t *weights, const uint32_t *tiles, long stride, int steps, float *sums)
-{
-    floats sum[ROWS][2] = {{{0}}};
-    for (int step = 0; step < steps; step++, weights += WIDTH) {
-        const words left = *(const words *)weights, right = *(const words *)(weights + LANES);
-#pragma GCC unroll 12
-        for (int r = 0; r < rows; r++) {
-            const uint32_t x = tiles[r * stride + step];
-            if (halves) {
-                sum[r][0] = add_halves(sum[r][0], left, x);
-                sum[r][1] = add_halves(sum[r][1], right, x);
-                continue;
-            }
-            float value;
-            memcpy(&value, &x, sizeof value);
-            sum[r][0] += (floats)left * value;
-            sum[r][1] += (floats)right * value;
-        }
-    }
-    memcpy(sums, sum, rows * sizeof sum[0]);
 }
 
 static void multiply_some(
@@ -98,8 +37,8 @@ static void multiply_some(
 {
 #define CASE(r) \
     case r: \
-        if (MULTIPLIES_HALVES && halves) multiply(r, 1, weights, tiles, stride, steps, sums); \
-        else multiply(r, 0, weights, tiles, stride, steps, sums); \
+        if (MULTIPLIES_HALVES && halves) multiply(r, 1, weights, WIDTH, tiles, stride, 1, steps, sums, 0); \
+        else multiply(r, 0, weights, WIDTH, tiles, stride, 1, steps, sums, 0); \
         break;
     switch (rows) { EACH_CASE }
 #undef CASE
@@ -110,7 +49,7 @@ static inline __attribute__((always_inline)) void transform_outputs(
     const struct convolution *t, long first, int count, const float *sums, int output, const int halves)
 {
     for (int number = 0; number < count; number++) {
-        const struct tile tile = tile_at(t, first + number);
+        const struct tile tile = tile_at(t->size, first + number);
         for (int lanes = 0; lanes < WIDTH && output + lanes < t->outputs; lanes += LANES) {
             floats lines[2][4], start = {0};
             if (t->bias) start = *(const floats *)(t->bias + output + lanes);
@@ -119,42 +58,27 @@ static inline __attribute__((always_inline)) void transform_outputs(
                 for (int i = 0; i < 4; i++) m[i] = *(const floats *)(sums + ((4 * i + j) * (long)count + number) * WIDTH + lanes);
                 lines[0][j] = m[0] + m[1] + m[2], lines[1][j] = m[1] - m[2] - m[3];
             }
-            for (int i = 0; i < 2 && tile.line + i < t->height; i++) {
+            for (int i = 0; i < 2 && tile.line + i < t->size.height; i++) {
                 const floats *m = lines[i], made[2] = {start + m[0] + m[1] + m[2], start + m[1] - m[2] - m[3]};
-                const long place = ((long)tile.map * t->height + tile.line + i) * t->width + tile.column;
-                for (int j = 0; j < 2 && tile.column + j < t->width; j++)
+                const long place = ((long)tile.map * t->size.height + tile.line + i) * t->size.width + tile.column;
+                for (int j = 0; j < 2 && tile.column + j < t->size.width; j++)
                     put((char *)t->y, (place + j) * t->outputs + output + lanes, made[j], halves);
             }
         }
     }
 }
 
-/* A helper's own room of so many bytes, kept from task to task; none if there is no memory. */
-static char *room_of(size_t bytes)
-{
-    static _Thread_local char *room;
-    static _Thread_local size_t size;
-    if (size < bytes) {
-        free(room);
-        size = posix_memalign((void **)&room, 64, bytes) ? 0 : bytes;
-        if (!size) room = NULL;
-    }
-    return room;
-}
-
 static inline __attribute__((always_inline)) void some_tiles(const struct convolution *t, int part, const int halves)
 {
-    const int across = (t->width + 1) / 2, down = (t->height + 1) / 2, size = halves ? 2 : 4;
-    const long first = (long)part * t->tiles, left = (long)t->batch * across * down - first;
+    const int bytes = halves ? 2 : 4;
+    const long first = (long)part * t->tiles, left = tiles_in(t->size) - first;
     const int count = left < t->tiles ? left : t->tiles, groups = (count + ROWS - 1) / ROWS;
     const long stride = t->inputs + 2 * LANES; /* a power of two would put all rows on the same places of the cache */
     const int steps = halves ? t->inputs / 2 : t->inputs;
-    const size_t tiles = (size_t)PLACES * count * stride * size, sums = (size_t)PLACES * count * WIDTH * sizeof(float);
-    char *room = room_of(tiles + sums + t->inputs * size);
-    if (!room) abort();
-    char *zeros = room + tiles + sums;
-    memset(zeros, 0, t->inputs * size);
-    transform_inputs(t, first, count, room, stride, zeros, halves);
+    const size_t tiles = (size_t)PLACES * count * stride * bytes, sums = (size_t)PLACES * count * WIDTH * sizeof(float);
+    char *room = room_of(tiles + sums + t->inputs * bytes), *zeros = room + tiles + sums;
+    memset(zeros, 0, t->inputs * bytes);
+    transform_tiles(t, first, count, room, stride, zeros, halves);
     const uint32_t *weights = t->weights;
     for (int output = 0; output < t->outputs; output += WIDTH) {
         float *sum = (float *)(room + tiles);
@@ -163,7 +87,7 @@ static inline __attribute__((always_inline)) void some_tiles(const struct convol
                 const int r = count * group / groups, next = count * (group + 1) / groups;
                 const long row = (long)place * count + r;
                 multiply_some(
-                    next - r, halves, weights, (const uint32_t *)(room + row * stride * size), stride * size / 4, steps,
+                    next - r, halves, weights, (const uint32_t *)(room + row * stride * bytes), stride * bytes / 4, steps,
                     sum + row * WIDTH);
             }
         transform_outputs(t, first, count, sum, output, halves);
@@ -182,6 +106,9 @@ static void tiles_of(const void *task, int part)
 /* Whether maps may be in bfloat16. */
 int multiplies_halves(void) { return MULTIPLIES_HALVES; }
 
+/* WIDTH, of which the weights' order depends. */
+int outputs_of_tile(void) { return WIDTH; }
+
 /* x [batch, height, width, inputs], bias [outputs] or none, y [batch, height, width, outputs], x and y in bfloat16 where
  * `halves`; weights [outputs / WIDTH, PLACES, inputs, WIDTH], outputs rounded up, or as halves two inputs in a word; inputs
  * and outputs are multiples of 16. */
@@ -189,8 +116,67 @@ void convolve(
     const void *x, const uint32_t *weights, const float *bias, void *y, int batch, int height, int width, int inputs,
     int outputs, int halves, int threads)
 {
-    const long all = (long)batch * ((height + 1) / 2) * ((width + 1) / 2);
+    const struct size size = {batch, height, width};
+    const long all = tiles_in(size);
     const int tiles = all >= 4L * MOST * threads ? MOST : MOST / 2;
-    const struct convolution task = {x, weights, bias, y, batch, height, width, inputs, outputs, halves, tiles};
+    const struct convolution task = {x, weights, bias, y, size, inputs, outputs, halves, tiles};
     share(tiles_of, &task, (all + tiles - 1) / tiles, threads);
+}
+
+struct weights {
+    const float *from;
+    void *to;
+    int outputs, inputs, turned, halves;
+};
+
+/* LANES inputs of an output's 3x3 weights -> transformed. */
+static inline void transform_weights(const floats g[9], floats made[PLACES])
+{
+    floats lines[4][3];
+    for (int j = 0; j < 3; j++) {
+        const floats ends = (g[j] + g[6 + j]) * 0.5f, middle = g[3 + j] * 0.5f;
+        lines[0][j] = g[j], lines[1][j] = ends + middle, lines[2][j] = ends - middle, lines[3][j] = g[6 + j];
+    }
+    for (int i = 0; i < 4; i++) {
+        const floats ends = (lines[i][0] + lines[i][2]) * 0.5f, middle = lines[i][1] * 0.5f;
+        made[4 * i] = lines[i][0], made[4 * i + 1] = ends + middle, made[4 * i + 2] = ends - middle;
+        made[4 * i + 3] = lines[i][2];
+    }
+}
+
+/* 3x3 weights of LANES steps and lanes -> [LANES steps, 9, LANES lanes]. */
+static void gather(const struct weights *t, int step, int lane, float to[LANES][9][LANES])
+{
+    for (int i = 0; i < LANES; i++)
+        for (int k = 0; k < 9; k++)
+            if (t->turned)
+                memcpy(to[i][k], t->from + ((step + i) * 9L + 8 - k) * t->inputs + lane, LANES * sizeof(float));
+            else
+                for (int n = 0; n < LANES; n++) to[n][k][i] = t->from[((lane + i) * 9L + k) * t->inputs + step + n];
+}
+
+/* Of LANES lanes, `part`, the weights of all steps. */
+static void order_weights(const void *task, int part)
+{
+    const struct weights *t = task;
+    const int lane = part * LANES, steps = t->turned ? t->outputs : t->inputs, each = t->halves ? 2 : 1;
+    uint32_t *to = (uint32_t *)t->to + (long)(lane / WIDTH) * PLACES * (steps / each) * WIDTH + lane % WIDTH;
+    float gathered[LANES][9][LANES] ALIGNED;
+    for (int step = 0; step < steps; step += each) {
+        if (step % LANES == 0) gather(t, step, lane, gathered);
+        floats made[2][PLACES];
+        for (int n = 0; n < each; n++) transform_weights((const floats *)gathered[step % LANES + n], made[n]);
+        for (int place = 0; place < PLACES; place++) {
+            words *word = (words *)(to + ((long)place * (steps / each) + step / each) * WIDTH);
+            *word = t->halves ? pairs_of(made[0][place], made[1][place]) : (words)made[0][place];
+        }
+    }
+}
+
+/* Weights [outputs, 3, 3, inputs] -> as `convolve` reads them, lanes beyond the last output left as they are; `turned`: those
+ * of the convolution that takes gradients of its results to gradients of x, whose outputs are these inputs. */
+void in_tiles(const float *weights, void *to, int outputs, int inputs, int turned, int halves, int threads)
+{
+    const struct weights task = {weights, to, outputs, inputs, turned, halves};
+    share(order_weights, &task, (turned ? inputs : outputs) / LANES, threads);
 }

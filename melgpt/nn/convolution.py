@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from melgpt.native.kernels import Kernels, find_kernels
+from melgpt.runtime import has_matrix_units
 
 Stride = tuple[int, int]
 Stamp = tuple[int, int, torch.dtype]
@@ -20,7 +21,7 @@ Stamp = tuple[int, int, torch.dtype]
 class Conv3x3(nn.Conv2d):
     """A 3x3 convolution that keeps the map's size.
 
-    Where it is not trained and there are kernels, it takes less than half of the products.
+    The kernels take less than half of the products for it, and for its gradients.
     """
 
     compiled = True
@@ -31,24 +32,63 @@ class Conv3x3(nn.Conv2d):
         self._ordered: tuple[Tensor, Stamp, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training or torch.is_grad_enabled():
+        learns = self.training or torch.is_grad_enabled()
+        if learns:
             self._ordered = None  # a fused optimiser changes weights without telling
+        kernels = self._kernels(x)
+        if kernels is None:
             return super().forward(x)
-        plain = not self.compiled or torch.compiler.is_compiling() or x.device.type != "cpu"
-        kernels = None if plain else find_kernels()
-        channels = self.in_channels, self.out_channels
-        if kernels is None or x.dtype != self.weight.dtype or not kernels.convolves(x.dtype, *channels):
-            return super().forward(x)
+        kind = _precision(x)
+        if learns:
+            return _Conv3x3.apply(kernels, x.to(kind), self.weight, self.bias)
         bias = None if self.bias is None else self.bias.float()
-        return kernels.convolve(x, self._in_tiles(kernels), bias, self.out_channels)
+        return kernels.convolve(x.to(kind), self._in_tiles(kernels, kind), bias, self.out_channels)
 
-    def _in_tiles(self, kernels: Kernels) -> Tensor:
+    def _kernels(self, x: Tensor) -> Kernels | None:
+        """The kernels, where they are there and may be taken for this map."""
+        if not self.compiled or torch.compiler.is_compiling() or x.device.type != "cpu":
+            return None
+        kind, kernels = _precision(x), find_kernels()
+        if kernels is None or not kernels.convolves(kind, self.in_channels, self.out_channels):
+            return None
+        fits = self.weight.dtype in (kind, torch.float32)
+        return kernels if fits and not (kind == torch.bfloat16 and has_matrix_units()) else None
+
+    def _in_tiles(self, kernels: Kernels, kind: torch.dtype) -> Tensor:
         """The weights as the kernels read them, made anew when they have changed."""
         weight = self.weight
-        stamp = weight.data_ptr(), 0 if weight.is_inference() else weight._version, weight.dtype
+        stamp = weight.data_ptr(), 0 if weight.is_inference() else weight._version, kind
         if self._ordered is None or self._ordered[0] is not weight or self._ordered[1] != stamp:
-            self._ordered = weight, stamp, kernels.in_tiles(weight.detach())
+            self._ordered = weight, stamp, kernels.in_tiles(weight, kind)
         return self._ordered[2]
+
+
+def _precision(x: Tensor) -> torch.dtype:
+    """In which a convolution of this map works, on a CPU."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+
+
+class _Conv3x3(torch.autograd.Function):
+    """x in the precision of the results; weights and their gradients in their own."""
+
+    @staticmethod
+    def forward(ctx: Any, kernels: Kernels, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.kernels = kernels
+        ctx.save_for_backward(x, weight)
+        exact = None if bias is None else bias.float()
+        return kernels.convolve(x, kernels.in_tiles(weight, x.dtype), exact, len(weight))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        kernels, (x, weight) = ctx.kernels, ctx.saved_tensors
+        of_x = of_weight = of_bias = None
+        if ctx.needs_input_grad[1]:
+            turned = kernels.in_tiles(weight, x.dtype, turned=True)
+            of_x = kernels.convolve(gradient, turned, None, x.shape[1])
+        if ctx.needs_input_grad[2] or ctx.needs_input_grad[3]:
+            of_weight, of_bias = (made.to(weight.dtype) for made in kernels.convolve_back(x, gradient))
+        return None, of_x, of_weight, of_bias if ctx.needs_input_grad[3] else None
 
 
 def groups_of(channels: int, narrowest: int = 2) -> int:

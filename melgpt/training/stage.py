@@ -68,6 +68,7 @@ class Stage:
         """
         number, length = epochs(settings)
         runtime.take_threads()
+        runtime.choose_kernels(task.modules())
         trainer = self._trainer(settings, runtime, monitor, callbacks)
         last = self.folder / LAST
         if self.resumes:

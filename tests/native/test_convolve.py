@@ -1,4 +1,4 @@
-"""Convolutions with fewer products give what torch gives, whatever the map; gradients take torch's way."""
+"""Convolutions with fewer products, and their gradients, are what the plain ones are, whatever the map."""
 
 import pytest
 import torch
@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from melgpt.native.kernels import Kernels
 from melgpt.nn.convolution import Conv3x3
+from melgpt.runtime import has_matrix_units
 
 
 def layer(inputs: int, outputs: int) -> Conv3x3:
@@ -54,10 +55,78 @@ def test_a_map_depends_neither_on_those_beside_it_nor_on_threads(kernels: Kernel
         assert torch.equal(alone, together)
 
 
+def gradients(part: Conv3x3, x: Tensor, to: Tensor) -> tuple[Tensor, ...]:
+    """Of the map, the weights and the bias, where the results' is `to`."""
+    made = part(x)
+    assert "_Conv3x3" in type(made.grad_fn).__name__, "by the kernels"
+    return torch.autograd.grad(made, (x, part.weight, part.bias), to)
+
+
+def exact_gradients(part: Conv3x3, x: Tensor, to: Tensor) -> tuple[Tensor, ...]:
+    x, weight, bias = (y.detach().double().requires_grad_() for y in (x, part.weight, part.bias))
+    return torch.autograd.grad(F.conv2d(x, weight, bias, padding=1), (x, weight, bias), to.double())
+
+
+STRETCHES = [(2, 16, 16, 60, 90), (3, 96, 80, 40, 51)]
+"""So many tiles that they are summed in several stretches; blocks that are not full."""
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, *STRETCHES, (1, 144, 160, 6, 5)])
+def test_gradients_are_those_of_the_plain_convolution(kernels: Kernels, shape: tuple[int, ...]) -> None:
+    batch, inputs, outputs, height, width = shape
+    part, x = Conv3x3(inputs, outputs), torch.randn(batch, inputs, height, width, requires_grad=True)
+    to = torch.randn(batch, outputs, height, width)
+    for made, exact in zip(gradients(part, x, to), exact_gradients(part, x, to), strict=True):
+        assert made.dtype == torch.float32
+        assert (made - exact).abs().max() < 1e-5 * exact.abs().max()
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, *STRETCHES])
+def test_in_bfloat16_weights_keep_their_precision(kernels: Kernels, shape: tuple[int, ...]) -> None:
+    if not kernels.multiplies_halves or has_matrix_units():
+        pytest.skip("the kernels take no bfloat16 on this processor")
+    batch, inputs, outputs, height, width = shape
+    part, x = Conv3x3(inputs, outputs), torch.randn(batch, inputs, height, width, requires_grad=True)
+    to = torch.randn(batch, outputs, height, width).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert part(x).dtype == torch.bfloat16
+        found = gradients(part, x, to)
+    for made, exact in zip(found, exact_gradients(part, x, to), strict=True):
+        assert made.dtype == torch.float32
+        assert (made - exact).pow(2).mean().sqrt() < 0.01 * exact.pow(2).mean().sqrt()
+
+
+def test_gradients_do_not_depend_on_threads(kernels: Kernels) -> None:
+    part, x, to = Conv3x3(32, 48), torch.randn(2, 32, 60, 91, requires_grad=True), torch.randn(2, 48, 60, 91)
+    with kernels.on(2):
+        several = gradients(part, x, to)
+    with kernels.on(1):
+        assert all(map(torch.equal, gradients(part, x, to), several))
+
+
+def test_only_what_is_asked_for_has_a_gradient(kernels: Kernels) -> None:
+    part, x = Conv3x3(16, 32), torch.randn(1, 16, 6, 7)
+    part(x).sum().backward()
+    assert part.weight.grad is not None
+    assert part.bias.grad is not None
+    part.requires_grad_(False)
+    x.requires_grad_()
+    part.bias = None
+    (made,) = torch.autograd.grad(part(x).square().sum(), x)
+    y = x.detach().double().requires_grad_()
+    (exact,) = torch.autograd.grad(exactly(part, y).square().sum(), y)
+    assert (made - exact).abs().max() < 1e-5 * exact.abs().max()
+
+
+def test_switched_off_it_takes_the_plain_way(kernels: Kernels) -> None:
+    part, x = Conv3x3(16, 16), torch.randn(1, 16, 6, 6)
+    part.compiled = False
+    made = part(x)
+    assert "_Conv3x3" not in type(made.grad_fn).__name__
+    assert torch.equal(made, F.conv2d(x, part.weight, part.bias, padding=1))
+
+
 def test_what_it_is_not_for_goes_the_plain_way(kernels: Kernels) -> None:
-    part, x = layer(16, 16), torch.randn(1, 16, 6, 6)
-    (gradient,) = torch.autograd.grad(part(x).sum(), part.weight)
-    assert gradient.abs().sum() > 0
     odd = layer(24, 16)
     with torch.inference_mode():
         y = torch.randn(1, 24, 6, 6)
@@ -87,9 +156,13 @@ def test_what_a_fused_optimiser_learnt_counts(kernels: Kernels) -> None:
 
 
 def test_what_does_not_fit_is_refused(kernels: Kernels) -> None:
-    ordered = kernels.in_tiles(torch.randn(32, 16, 3, 3))
+    ordered = kernels.in_tiles(torch.randn(32, 16, 3, 3), torch.float32)
     for x, outputs in ((torch.randn(1, 32, 4, 4), 32), (torch.randn(1, 16, 4, 4), 96)):
         with pytest.raises(ValueError, match="for weights"):
             kernels.convolve(x, ordered, None, outputs)
     with pytest.raises(ValueError, match="for weights"):
         kernels.convolve(torch.randn(1, 16, 4, 4).double(), ordered, None, 32)
+    x = torch.randn(1, 16, 4, 4)
+    for gradient in (torch.randn(1, 32, 4, 5), torch.randn(1, 24, 4, 4), torch.randn(1, 32, 4, 4).bfloat16()):
+        with pytest.raises(ValueError, match="for maps"):
+            kernels.convolve_back(x, gradient)
