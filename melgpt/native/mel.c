@@ -2,7 +2,11 @@
 #include "fft.h"
 #include "lanes.h"
 
+#include <stdlib.h>
+
 #define STRETCH 8 /* frames of a stretch at most: its samples stay in the second cache */
+
+#define BLOCK 64  /* samples that go to all lanes before the next ones do, in the first cache */
 
 /* Numbers of room that `mel` wants. */
 long mel_room(int n_fft, int hop) { return LANES * ((long)(STRETCH - 1) * hop + n_fft); }
@@ -24,15 +28,18 @@ static void some_frames(
 {
     const int half = n_fft / 2, rest = frames - from, length = rest < LANES * STRETCH ? (rest + LANES - 1) / LANES : STRETCH;
     ALIGNED floats re[half], im[half], size[half + 1];
-    for (int lane = 0; lane < LANES; lane++) {
-        const int first = from + lane * length, some = frames - first < length ? frames - first : length;
-        const int there = some > 0 ? (some - 1) * hop + n_fft : 0;
-        const long start = (long)first * hop - half;
-        const int mirrored = start < 0 ? (int)-start : 0;
-        float *to = (float *)sound + lane;
-        for (int i = 0; i < mirrored; i++) to[(long)i * LANES] = i < there ? samples[mirrored - i] : 0;
-        for (int i = mirrored; i < (length - 1) * hop + n_fft; i++) to[(long)i * LANES] = i < there ? samples[start + i] : 0;
-    }
+    const int needed = (length - 1) * hop + n_fft;
+    for (int begin = 0; begin < needed; begin += BLOCK)
+        for (int lane = 0; lane < LANES; lane++) {
+            const int first = from + lane * length, some = frames - first < length ? frames - first : length;
+            const int there = some > 0 ? (some - 1) * hop + n_fft : 0, end = begin + BLOCK < needed ? begin + BLOCK : needed;
+            const long start = (long)first * hop - half;
+            float *to = (float *)sound + lane;
+            if (start + begin >= 0 && end <= there)
+                for (int i = begin; i < end; i++) to[(long)i * LANES] = samples[start + i];
+            else
+                for (int i = begin; i < end; i++) to[(long)i * LANES] = i < there ? samples[labs(start + i)] : 0;
+        }
     for (int frame = 0; frame < length; frame++) {
         const floats *x = sound + (long)frame * hop;
         floats power = {0};

@@ -1,4 +1,8 @@
-"""How the maps of convolutions lie in memory while they are trained."""
+"""How the maps of convolutions lie in memory while they are trained, and how many threads work on them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import lightning
 import torch
@@ -6,6 +10,10 @@ from torch import nn
 
 from melgpt.codec.codec import Codec
 from melgpt.native.kernels import find_kernels
+from melgpt.runtime import RuntimeConfig, threads
+
+LIGHT = 4_000_000
+"""Weights of a codec below which its operations are so short that waking a thread costs what it gains."""
 
 
 def quick_layout(device: torch.device, *, half: bool) -> torch.memory_format:
@@ -28,3 +36,19 @@ def lay_out(task: lightning.LightningModule, codec: Codec, discriminator: nn.Mod
             for name, value in state.items():
                 if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                     state[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
+
+
+@contextmanager
+def quick_threads(task: Any, runtime: RuntimeConfig) -> Iterator[None]:
+    """Until the end of the block one thread of torch's for a codec that is light; the kernels have all cores.
+
+    Their helpers need not be woken. Where the user gives a number of threads, all have that.
+    """
+    codec = getattr(task, "part", None)
+    light = isinstance(codec, Codec) and sum(weight.numel() for weight in codec.parameters()) < LIGHT
+    kernels = find_kernels() if light and not runtime.threads and runtime.compile != "off" else None
+    if kernels is None:
+        yield
+        return
+    with kernels.on(torch.get_num_threads()), threads(1):
+        yield

@@ -16,11 +16,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from melgpt.errors import UserError
 from melgpt.paths import atomic
 from melgpt.progress import say
-from melgpt.runtime import RuntimeConfig, choose_device, lightning_precision
+from melgpt.runtime import RuntimeConfig, choose_device, kept_pages, lightning_precision
 from melgpt.training.callbacks import Averaging, ShowProgress, StepSeed
 from melgpt.training.checkpoint_io import AtomicCheckpointIO, quiet_disk_errors
 from melgpt.training.data import EpochData
 from melgpt.training.errors import DivergedError
+from melgpt.training.layout import quick_threads
 from melgpt.training.settings import StageTraining
 
 STAMP = "stage.json"
@@ -75,7 +76,7 @@ class Stage:
             done = (int(self._read(LAST)["epoch"]) + 1) * length
             say(f"{self.name}: going on from step {done} of {number * length} ({last})")
         try:
-            with warnings.catch_warnings(), quiet_disk_errors():
+            with warnings.catch_warnings(), quiet_disk_errors(), kept_pages(), quick_threads(task, runtime):
                 # The batches are cheap crops of mapped files: more workers would only cost memory.
                 warnings.filterwarnings("ignore", ".*does not have many workers.*")
                 warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
