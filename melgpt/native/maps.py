@@ -1,6 +1,7 @@
 """The kernels for maps: convolutions and norms with their gradients, on a CPU, in float32 or bfloat16."""
 
 import ctypes
+import math
 
 import torch
 from torch import Tensor
@@ -8,6 +9,8 @@ from torch import Tensor
 from melgpt.native.calls import FLOAT, INT, POINTER, Calls, address, function
 
 LAST = torch.channels_last
+FEW_TILES = 25
+"""Tiles of a map that take as long as reading a layer's weights."""
 
 
 class MapKernels(Calls):
@@ -18,8 +21,8 @@ class MapKernels(Calls):
         self.multiplies_halves: bool = bool(library.multiplies_halves())
         """Whether the processor multiplies bfloat16."""
         self._outputs_of_tile: int = library.outputs_of_tile()
-        self._convolve = function(library.convolve, [*[POINTER] * 4, *[INT] * 7])
-        self._in_tiles = function(library.in_tiles, [*[POINTER] * 2, *[INT] * 5])
+        self._convolve = function(library.convolve, [*[POINTER] * 4, *[INT] * 8])
+        self._in_tiles = function(library.in_tiles, [*[POINTER] * 2, *[INT] * 6])
         self._convolve_back = function(library.convolve_back, [*[POINTER] * 5, *[INT] * 7])
         self._gradient_room = function(library.gradient_room, [INT] * 5, ctypes.c_long)
         self._norm_room = function(library.norm_room, [INT] * 3, ctypes.c_long)
@@ -31,21 +34,35 @@ class MapKernels(Calls):
         known = kind == torch.float32 or (kind == torch.bfloat16 and self.multiplies_halves)
         return known and not inputs % 16 and not outputs % 16
 
-    def in_tiles(self, weight: Tensor, kind: torch.dtype, *, turned: bool = False) -> Tensor:
+    def side(self, x: Tensor) -> int:
+        """Results on a side of a tile, 2 or 4, that suits maps [B, C, H, W], however many there are.
+
+        4 takes fewer products but for small maps, which have few tiles for each weight; rounding grows by the
+        factor 10, which float32 alone bears.
+        """
+        if x.dtype == torch.bfloat16:
+            return 2
+        height, width = x.shape[2:]
+        products = {s: (s + 2) ** 2 * (-(-height // s) * -(-width // s) + FEW_TILES) for s in (2, 4)}
+        return min(products, key=products.__getitem__)
+
+    def in_tiles(self, weight: Tensor, kind: torch.dtype, side: int, *, turned: bool = False) -> Tensor:
         """Weights [outputs, inputs, 3, 3] → as `convolve` reads them, in float32 or bfloat16.
 
-        turned: those of the convolution that takes gradients of the results [B, outputs, H, W] to those of
-        the maps [B, inputs, H, W].
+        side: of the tiles, 2 or 4, in bfloat16 2. turned: those of the convolution that takes gradients of
+        the results [B, outputs, H, W] to those of the maps [B, inputs, H, W].
         """
         outputs, inputs = weight.shape[:2]
         lanes, steps = (inputs, outputs) if turned else (outputs, inputs)
         panels, width = -(-lanes // self._outputs_of_tile), self._outputs_of_tile
         # As bfloat16 two steps lie side by side in each of the lanes.
         shape = (steps, width) if kind == torch.float32 else (steps // 2, width, 2)
-        made = torch.zeros(panels, 16, *shape, dtype=kind)
+        made = torch.empty(panels, (side + 2) ** 2, *shape, dtype=kind)
+        if lanes % width:
+            made[-1].zero_()
         exact = weight.detach().float().contiguous(memory_format=LAST)
         half = kind == torch.bfloat16
-        self._in_tiles(address(exact), address(made), outputs, inputs, turned, half, self.cores())
+        self._in_tiles(address(exact), address(made), outputs, inputs, turned, side, half, self.cores())
         return made
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: int) -> Tensor:
@@ -56,14 +73,15 @@ class MapKernels(Calls):
         does not multiply it.
         """
         batch, inputs, height, width = x.shape
-        at_once = self._outputs_of_tile
-        fits = weight[0].numel() == 16 * inputs * at_once and len(weight) == -(-outputs // at_once)
+        at_once, places = self._outputs_of_tile, weight.shape[1]
+        fits = weight[0].numel() == places * inputs * at_once and len(weight) == -(-outputs // at_once)
         if not fits or x.dtype != weight.dtype or not self.convolves(x.dtype, inputs, outputs):
             raise ValueError(f"maps {list(x.shape)} ({x.dtype}) for weights {list(weight.shape)}")
         x = x.contiguous(memory_format=LAST)
         made = torch.empty((batch, outputs, height, width), dtype=x.dtype, memory_format=LAST)
-        sizes = batch, height, width, inputs, outputs, x.dtype == torch.bfloat16, self.cores()
-        self._convolve(*map(address, (x, weight, bias, made)), *sizes)
+        sizes = batch, height, width, inputs, outputs, math.isqrt(places) - 2
+        half = x.dtype == torch.bfloat16
+        self._convolve(*map(address, (x, weight, bias, made)), *sizes, half, self.cores())
         return made
 
     def convolve_back(self, x: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,10 @@
 #include "team.h"
 #include "winograd.h"
 
-#define MOST 48 /* tiles at a time: transformed, they stay in the second cache */
+#define MOST_RESULTS 4 /* of a tile on a side */
+
+/* Tiles at a time: transformed, they stay in the second cache. */
+static int most_tiles(int side) { return side == 2 ? 48 : 24; }
 
 struct convolution {
     const void *x;
@@ -12,21 +15,21 @@ struct convolution {
     const float *bias;
     void *y;
     struct size size;
-    int inputs, outputs, halves, tiles;
+    int inputs, outputs, side, halves, tiles;
 };
 
-/* Tiles [count] of inputs -> [PLACES, count, stride], the channels of a place beside each other. `zeros`: as many channels. */
+/* Tiles [count] of inputs -> [places, count, stride], the channels of a place beside each other. `zeros`: as many channels. */
 static inline __attribute__((always_inline)) void transform_tiles(
-    const struct convolution *t, long first, int count, char *to, long stride, const char *zeros, const int halves)
+    const int side, const struct convolution *t, long first, int count, char *to, long stride, const char *zeros, const int halves)
 {
     const int bytes = halves ? 2 : 4;
     for (int number = 0; number < count; number++) {
-        const char *from[4][4];
-        inputs_of(t->x, t->size, tile_at(t->size, first + number), t->inputs, bytes, zeros, from);
+        const char *from[MOST_ACROSS][MOST_ACROSS];
+        inputs_of(side, t->x, t->size, tile_at(t->size, side, first + number), t->inputs, bytes, zeros, from);
         for (int channel = 0; channel < t->inputs; channel += LANES) {
-            floats made[PLACES];
-            transform_inputs(from, channel, halves, made);
-            for (int place = 0; place < PLACES; place++)
+            floats made[MOST_ACROSS * MOST_ACROSS];
+            transform_inputs(side, from, channel, halves, made);
+            for (int place = 0; place < (side + 2) * (side + 2); place++)
                 put(to + (place * (long)count + number) * stride * bytes, channel, made[place], halves);
         }
     }
@@ -44,45 +47,65 @@ static void multiply_some(
 #undef CASE
 }
 
-/* sums [PLACES, count, WIDTH] -> results of the outputs from `output` on. */
-static inline __attribute__((always_inline)) void transform_outputs(
-    const struct convolution *t, long first, int count, const float *sums, int output, const int halves)
+/* A line of side + 2 sums -> results. */
+static inline __attribute__((always_inline)) void transform_back(const int side, const floats *m, floats *made)
 {
+    const floats even = m[1] + m[2], odd = m[1] - m[2];
+    if (side == 2) {
+        made[0] = m[0] + even, made[1] = odd - m[3];
+        return;
+    }
+    const floats further = m[3] + m[4], odder = m[3] - m[4];
+    made[0] = m[0] + even + further, made[1] = odd + 2 * odder, made[2] = even + 4 * further, made[3] = odd + 8 * odder + m[5];
+}
+
+/* sums [places, count, WIDTH] -> results of the outputs from `output` on. */
+static inline __attribute__((always_inline)) void transform_outputs(
+    const int side, const struct convolution *t, long first, int count, const float *sums, int output, const int halves)
+{
+    const int across = side + 2;
     for (int number = 0; number < count; number++) {
-        const struct tile tile = tile_at(t->size, first + number);
+        const struct tile tile = tile_at(t->size, side, first + number);
         for (int lanes = 0; lanes < WIDTH && output + lanes < t->outputs; lanes += LANES) {
-            floats lines[2][4], start = {0};
+            floats lines[MOST_RESULTS][MOST_ACROSS], start = {0};
             if (t->bias) start = *(const floats *)(t->bias + output + lanes);
-            for (int j = 0; j < 4; j++) {
-                floats m[4];
-                for (int i = 0; i < 4; i++) m[i] = *(const floats *)(sums + ((4 * i + j) * (long)count + number) * WIDTH + lanes);
-                lines[0][j] = m[0] + m[1] + m[2], lines[1][j] = m[1] - m[2] - m[3];
+#pragma GCC unroll 6
+            for (int j = 0; j < across; j++) {
+                floats m[MOST_ACROSS], column[MOST_RESULTS];
+#pragma GCC unroll 6
+                for (int i = 0; i < across; i++)
+                    m[i] = *(const floats *)(sums + ((across * i + j) * (long)count + number) * WIDTH + lanes);
+                transform_back(side, m, column);
+#pragma GCC unroll 4
+                for (int i = 0; i < side; i++) lines[i][j] = column[i];
             }
-            for (int i = 0; i < 2 && tile.line + i < t->size.height; i++) {
-                const floats *m = lines[i], made[2] = {start + m[0] + m[1] + m[2], start + m[1] - m[2] - m[3]};
+            for (int i = 0; i < side && tile.line + i < t->size.height; i++) {
+                floats made[MOST_RESULTS];
+                transform_back(side, lines[i], made);
                 const long place = ((long)tile.map * t->size.height + tile.line + i) * t->size.width + tile.column;
-                for (int j = 0; j < 2 && tile.column + j < t->size.width; j++)
-                    put((char *)t->y, (place + j) * t->outputs + output + lanes, made[j], halves);
+                for (int j = 0; j < side && tile.column + j < t->size.width; j++)
+                    put(t->y, (place + j) * t->outputs + output + lanes, start + made[j], halves);
             }
         }
     }
 }
 
-static inline __attribute__((always_inline)) void some_tiles(const struct convolution *t, int part, const int halves)
+static inline __attribute__((always_inline)) void some_tiles(
+    const int side, const struct convolution *t, int part, const int halves)
 {
-    const int bytes = halves ? 2 : 4;
-    const long first = (long)part * t->tiles, left = tiles_in(t->size) - first;
+    const int bytes = halves ? 2 : 4, places = (side + 2) * (side + 2);
+    const long first = (long)part * t->tiles, left = tiles_in(t->size, side) - first;
     const int count = left < t->tiles ? left : t->tiles, groups = (count + ROWS - 1) / ROWS;
     const long stride = t->inputs + 2 * LANES; /* a power of two would put all rows on the same places of the cache */
     const int steps = halves ? t->inputs / 2 : t->inputs;
-    const size_t tiles = (size_t)PLACES * count * stride * bytes, sums = (size_t)PLACES * count * WIDTH * sizeof(float);
+    const size_t tiles = (size_t)places * count * stride * bytes, sums = (size_t)places * count * WIDTH * sizeof(float);
     char *room = room_of(tiles + sums + t->inputs * bytes), *zeros = room + tiles + sums;
     memset(zeros, 0, t->inputs * bytes);
-    transform_tiles(t, first, count, room, stride, zeros, halves);
+    transform_tiles(side, t, first, count, room, stride, zeros, halves);
     const uint32_t *weights = t->weights;
     for (int output = 0; output < t->outputs; output += WIDTH) {
         float *sum = (float *)(room + tiles);
-        for (int place = 0; place < PLACES; place++, weights += (long)steps * WIDTH)
+        for (int place = 0; place < places; place++, weights += (long)steps * WIDTH)
             for (int group = 0; group < groups; group++) {
                 const int r = count * group / groups, next = count * (group + 1) / groups;
                 const long row = (long)place * count + r;
@@ -90,7 +113,7 @@ static inline __attribute__((always_inline)) void some_tiles(const struct convol
                     next - r, halves, weights, (const uint32_t *)(room + row * stride * bytes), stride * bytes / 4, steps,
                     sum + row * WIDTH);
             }
-        transform_outputs(t, first, count, sum, output, halves);
+        transform_outputs(side, t, first, count, sum, output, halves);
     }
 }
 
@@ -98,9 +121,11 @@ static void tiles_of(const void *task, int part)
 {
     const struct convolution *t = task;
     if (MULTIPLIES_HALVES && t->halves)
-        some_tiles(t, part, 1);
+        some_tiles(2, t, part, 1);
+    else if (t->side == 2)
+        some_tiles(2, t, part, 0);
     else
-        some_tiles(t, part, 0);
+        some_tiles(4, t, part, 0);
 }
 
 /* Whether maps may be in bfloat16. */
@@ -110,37 +135,48 @@ int multiplies_halves(void) { return MULTIPLIES_HALVES; }
 int outputs_of_tile(void) { return WIDTH; }
 
 /* x [batch, height, width, inputs], bias [outputs] or none, y [batch, height, width, outputs], x and y in bfloat16 where
- * `halves`; weights [outputs / WIDTH, PLACES, inputs, WIDTH], outputs rounded up, or as halves two inputs in a word; inputs
- * and outputs are multiples of 16. */
+ * `halves`; weights [outputs / WIDTH, places, inputs, WIDTH], outputs rounded up, or as halves two inputs in a word; inputs
+ * and outputs are multiples of 16, tiles have side x side results, 2 or 4, as halves 2. */
 void convolve(
     const void *x, const uint32_t *weights, const float *bias, void *y, int batch, int height, int width, int inputs,
-    int outputs, int halves, int threads)
+    int outputs, int side, int halves, int threads)
 {
     const struct size size = {batch, height, width};
-    const long all = tiles_in(size);
-    const int tiles = all >= 4L * MOST * threads ? MOST : MOST / 2;
-    const struct convolution task = {x, weights, bias, y, size, inputs, outputs, halves, tiles};
+    const long all = tiles_in(size, side);
+    const int most = most_tiles(side), tiles = all >= 4L * most * threads ? most : most / 2;
+    const struct convolution task = {x, weights, bias, y, size, inputs, outputs, side, halves, tiles};
     share(tiles_of, &task, (all + tiles - 1) / tiles, threads);
 }
 
 struct weights {
     const float *from;
     void *to;
-    int outputs, inputs, turned, halves;
+    int outputs, inputs, turned, side, halves;
 };
 
-/* LANES inputs of an output's 3x3 weights -> transformed. */
-static inline void transform_weights(const floats g[9], floats made[PLACES])
+/* A line of three weights, that lie `apart`, -> transformed. */
+static inline void transform_three(int side, const floats *g, int apart, floats *made)
 {
-    floats lines[4][3];
-    for (int j = 0; j < 3; j++) {
-        const floats ends = (g[j] + g[6 + j]) * 0.5f, middle = g[3 + j] * 0.5f;
-        lines[0][j] = g[j], lines[1][j] = ends + middle, lines[2][j] = ends - middle, lines[3][j] = g[6 + j];
+    const floats first = g[0], middle = g[apart], last = g[2 * apart];
+    if (side == 2) {
+        const floats ends = (first + last) * 0.5f;
+        made[0] = first, made[1] = ends + middle * 0.5f, made[2] = ends - middle * 0.5f, made[3] = last;
+        return;
     }
-    for (int i = 0; i < 4; i++) {
-        const floats ends = (lines[i][0] + lines[i][2]) * 0.5f, middle = lines[i][1] * 0.5f;
-        made[4 * i] = lines[i][0], made[4 * i + 1] = ends + middle, made[4 * i + 2] = ends - middle;
-        made[4 * i + 3] = lines[i][2];
+    const floats near = (first + last) * (-1 / 6.0f), far = first * (1 / 24.0f) + last * (1 / 6.0f);
+    made[0] = first * 0.25f, made[1] = near - middle * (1 / 6.0f), made[2] = near + middle * (1 / 6.0f);
+    made[3] = far + middle * (1 / 12.0f), made[4] = far - middle * (1 / 12.0f), made[5] = last;
+}
+
+/* LANES lanes of 3x3 weights -> transformed. */
+static void transform_weights(int side, const floats g[9], floats *made)
+{
+    const int across = side + 2;
+    floats columns[3][MOST_ACROSS];
+    for (int j = 0; j < 3; j++) transform_three(side, g + j, 3, columns[j]);
+    for (int i = 0; i < across; i++) {
+        const floats line[3] = {columns[0][i], columns[1][i], columns[2][i]};
+        transform_three(side, line, 1, made + i * across);
     }
 }
 
@@ -160,23 +196,26 @@ static void order_weights(const void *task, int part)
 {
     const struct weights *t = task;
     const int lane = part * LANES, steps = t->turned ? t->outputs : t->inputs, each = t->halves ? 2 : 1;
-    uint32_t *to = (uint32_t *)t->to + (long)(lane / WIDTH) * PLACES * (steps / each) * WIDTH + lane % WIDTH;
+    const int places = (t->side + 2) * (t->side + 2);
+    uint32_t *to = (uint32_t *)t->to + (long)(lane / WIDTH) * places * (steps / each) * WIDTH + lane % WIDTH;
     float gathered[LANES][9][LANES] ALIGNED;
-    for (int step = 0; step < steps; step += each) {
-        if (step % LANES == 0) gather(t, step, lane, gathered);
-        floats made[2][PLACES];
-        for (int n = 0; n < each; n++) transform_weights((const floats *)gathered[step % LANES + n], made[n]);
-        for (int place = 0; place < PLACES; place++) {
-            words *word = (words *)(to + ((long)place * (steps / each) + step / each) * WIDTH);
-            *word = t->halves ? pairs_of(made[0][place], made[1][place]) : (words)made[0][place];
+    floats made[LANES][MOST_ACROSS * MOST_ACROSS];
+    for (int step = 0; step < steps; step += LANES) {
+        gather(t, step, lane, gathered);
+        for (int n = 0; n < LANES; n++) transform_weights(t->side, (const floats *)gathered[n], made[n]);
+        for (int place = 0; place < places; place++) {
+            uint32_t *panel = to + ((long)place * steps + step) / each * WIDTH;
+            for (int n = 0; n < LANES; n += each)
+                *(words *)(panel + n / each * WIDTH) =
+                    t->halves ? pairs_of(made[n][place], made[n + 1][place]) : (words)made[n][place];
         }
     }
 }
 
 /* Weights [outputs, 3, 3, inputs] -> as `convolve` reads them, lanes beyond the last output left as they are; `turned`: those
  * of the convolution that takes gradients of its results to gradients of x, whose outputs are these inputs. */
-void in_tiles(const float *weights, void *to, int outputs, int inputs, int turned, int halves, int threads)
+void in_tiles(const float *weights, void *to, int outputs, int inputs, int turned, int side, int halves, int threads)
 {
-    const struct weights task = {weights, to, outputs, inputs, turned, halves};
+    const struct weights task = {weights, to, outputs, inputs, turned, side, halves};
     share(order_weights, &task, (turned ? inputs : outputs) / LANES, threads);
 }

@@ -1,5 +1,6 @@
-/* Tiles of F(2x2, 3x3) of Lavin and Gray 2015 (https://arxiv.org/abs/1509.09308): 2x2 results of a 3x3 convolution out of 4x4
- * inputs, by 16 products a channel in the place of 36. Maps [batch, height, width, channels], a margin of zeros around.
+/* Tiles of Lavin and Gray 2015 (https://arxiv.org/abs/1509.09308): 2x2 results of a 3x3 convolution out of 4x4 inputs by 16
+ * products a channel in the place of 36, or 4x4 out of 6x6 by 36 in the place of 144, which rounding lets float32 alone have.
+ * Maps [batch, height, width, channels], a margin of zeros around.
  */
 #ifndef WINOGRAD_H
 #define WINOGRAD_H
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 
 #define WIDTH (2 * LANES) /* sums of a row at a time */
-#define PLACES 16         /* of a transformed tile */
+#define MOST_ACROSS 6     /* inputs of a tile */
 #if LANES == 16
 #define ROWS 12 /* whose sums fit the registers */
 #define EACH_CASE CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
@@ -22,9 +23,10 @@ struct size {
     int batch, height, width;
 };
 
-static inline long tiles_in(struct size size)
+/* Tiles of side x side results. */
+static inline long tiles_in(struct size size, int side)
 {
-    return (long)size.batch * ((size.height + 1) / 2) * ((size.width + 1) / 2);
+    return (long)size.batch * ((size.height + side - 1) / side) * ((size.width + side - 1) / side);
 }
 
 /* Where a tile's results begin; its inputs begin a line and a column before. */
@@ -32,10 +34,10 @@ struct tile {
     int map, line, column;
 };
 
-static inline struct tile tile_at(struct size size, long number)
+static inline struct tile tile_at(struct size size, const int side, long number)
 {
-    const int across = (size.width + 1) / 2, down = (size.height + 1) / 2;
-    return (struct tile){number / across / down, 2 * (number / across % down), 2 * (number % across)};
+    const int across = (size.width + side - 1) / side, down = (size.height + side - 1) / side;
+    return (struct tile){number / across / down, side * (number / across % down), side * (number % across)};
 }
 
 /* Where channels of a place lie, of maps with numbers of so many bytes; `zeros` if it is beyond the map. */
@@ -47,27 +49,43 @@ static inline const char *place_in(
     return within ? (const char *)x + place * channels * bytes : zeros;
 }
 
-/* LANES channels of a tile's 4x4 inputs -> transformed. */
-static inline __attribute__((always_inline)) void transform_inputs(
-    const char *const from[4][4], int channel, const int halves, floats made[PLACES])
+/* A line of side + 2 inputs -> transformed. */
+static inline __attribute__((always_inline)) void transform_line(const int side, const floats *x, floats *made)
 {
-    floats lines[4][4];
-    for (int j = 0; j < 4; j++) {
-        const floats a = some(from[0][j], channel, halves), b = some(from[1][j], channel, halves);
-        const floats c = some(from[2][j], channel, halves), d = some(from[3][j], channel, halves);
-        lines[0][j] = a - c, lines[1][j] = b + c, lines[2][j] = c - b, lines[3][j] = b - d;
+    if (side == 2) {
+        made[0] = x[0] - x[2], made[1] = x[1] + x[2], made[2] = x[2] - x[1], made[3] = x[1] - x[3];
+        return;
     }
-    for (int i = 0; i < 4; i++) {
-        const floats a = lines[i][0], b = lines[i][1], c = lines[i][2], d = lines[i][3];
-        made[4 * i] = a - c, made[4 * i + 1] = b + c, made[4 * i + 2] = c - b, made[4 * i + 3] = b - d;
+    const floats even = x[4] - 4 * x[2], odd = x[3] - 4 * x[1], near = x[4] - x[2], far = 2 * (x[3] - x[1]);
+    made[0] = 4 * (x[0] - x[2]) - x[2] + x[4], made[1] = even + odd, made[2] = even - odd;
+    made[3] = near + far, made[4] = near - far, made[5] = 4 * (x[1] - x[3]) - x[3] + x[5];
+}
+
+/* LANES channels of a tile's inputs -> transformed, line by line. */
+static inline __attribute__((always_inline)) void transform_inputs(
+    const int side, const char *const from[MOST_ACROSS][MOST_ACROSS], int channel, const int halves, floats *made)
+{
+    const int across = side + 2;
+    floats lines[MOST_ACROSS][MOST_ACROSS];
+#pragma GCC unroll 6
+    for (int j = 0; j < across; j++) {
+        floats x[MOST_ACROSS], column[MOST_ACROSS];
+#pragma GCC unroll 6
+        for (int i = 0; i < across; i++) x[i] = some(from[i][j], channel, halves);
+        transform_line(side, x, column);
+#pragma GCC unroll 6
+        for (int i = 0; i < across; i++) lines[i][j] = column[i];
     }
+#pragma GCC unroll 6
+    for (int i = 0; i < across; i++) transform_line(side, lines[i], made + i * across);
 }
 
 static inline void inputs_of(
-    const void *x, struct size size, struct tile tile, int channels, int bytes, const char *zeros, const char *from[4][4])
+    const int side, const void *x, struct size size, struct tile tile, int channels, int bytes, const char *zeros,
+    const char *from[MOST_ACROSS][MOST_ACROSS])
 {
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++)
+    for (int i = 0; i < side + 2; i++)
+        for (int j = 0; j < side + 2; j++)
             from[i][j] = place_in(x, size, tile.map, tile.line + i - 1, tile.column + j - 1, channels, bytes, zeros);
 }
 

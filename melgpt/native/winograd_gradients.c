@@ -5,6 +5,7 @@
 #include "team.h"
 #include "winograd.h"
 
+#define PLACES 16    /* of a transformed tile of 2x2 results */
 #define BLOCK 64     /* inputs and outputs whose sums stay in the second cache */
 #define STEPS 32     /* products between two readings of a sum */
 #define STRETCH 1024 /* tiles that have sums of their own at least, so that helpers can take them apart */
@@ -25,7 +26,7 @@ static int blocks_of(int channels) { return (channels + BLOCK - 1) / BLOCK; }
 static int stretches_of(struct size size, int inputs, int outputs)
 {
     const long wanted = (PARTS + blocks_of(inputs) * blocks_of(outputs) - 1) / (blocks_of(inputs) * blocks_of(outputs));
-    const long most = (tiles_in(size) + STRETCH - 1) / STRETCH;
+    const long most = (tiles_in(size, 2) + STRETCH - 1) / STRETCH;
     return wanted < most ? wanted : most;
 }
 
@@ -51,12 +52,12 @@ static inline __attribute__((always_inline)) void transform_step(
     const char *zeros, const int halves)
 {
     const int bytes = halves ? 2 : 4, tiles = halves ? 2 : 1, channels = of_inputs ? t->inputs : t->outputs;
-    const char *from[2][4][4], *gradients[2][2][2];
+    const char *from[2][MOST_ACROSS][MOST_ACROSS], *gradients[2][2][2];
     for (int n = 0; n < tiles; n++) {
-        struct tile tile = tile_at(t->size, number + n);
+        struct tile tile = tile_at(t->size, 2, number + n);
         if (number + n >= end) tile.line = t->size.height + 1; /* beyond the map all is zero */
         if (of_inputs) {
-            inputs_of(t->x, t->size, tile, channels, bytes, zeros, from[n]);
+            inputs_of(2, t->x, t->size, tile, channels, bytes, zeros, from[n]);
             continue;
         }
         for (int i = 0; i < 2; i++)
@@ -68,7 +69,7 @@ static inline __attribute__((always_inline)) void transform_step(
         floats made[2][PLACES];
         for (int n = 0; n < tiles; n++) {
             if (of_inputs) {
-                transform_inputs(from[n], first + channel, halves, made[n]);
+                transform_inputs(2, from[n], first + channel, halves, made[n]);
                 continue;
             }
             transform_gradients(gradients[n], first + channel, halves, made[n]);
@@ -138,7 +139,7 @@ static inline __attribute__((always_inline)) void some_sums(const struct gradien
     const int input = part % blocks_of(t->inputs) * BLOCK, output = part / blocks_of(t->inputs) % blocks_of(t->outputs) * BLOCK;
     const int inputs = at_most(t->inputs - input, BLOCK), outputs = at_most(t->outputs - output, BLOCK);
     const int groups = (outputs + ROWS - 1) / ROWS;
-    const long stretch = part / blocks_of(t->inputs) / blocks_of(t->outputs), all = tiles_in(t->size);
+    const long stretch = part / blocks_of(t->inputs) / blocks_of(t->outputs), all = tiles_in(t->size, 2);
     const long start = all * stretch / t->stretches, end = all * (stretch + 1) / t->stretches;
     const size_t transformed = (size_t)PLACES * STEPS * BLOCK;
     uint32_t *left = (uint32_t *)room_of((2 * transformed + SUMS + most) * 4), *right = left + transformed;

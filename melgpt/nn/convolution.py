@@ -15,7 +15,7 @@ from melgpt.native.kernels import Kernels, find_kernels
 from melgpt.runtime import has_matrix_units
 
 Stride = tuple[int, int]
-Stamp = tuple[int, int, torch.dtype]
+Stamp = tuple[int, int, torch.dtype, int]
 
 
 class Conv3x3(nn.Conv2d):
@@ -38,11 +38,11 @@ class Conv3x3(nn.Conv2d):
         kernels = self._kernels(x)
         if kernels is None:
             return super().forward(x)
-        kind = _precision(x)
+        x = x.to(_precision(x))
         if learns:
-            return _Conv3x3.apply(kernels, x.to(kind), self.weight, self.bias)
+            return _Conv3x3.apply(kernels, x, self.weight, self.bias)
         bias = None if self.bias is None else self.bias.float()
-        return kernels.convolve(x.to(kind), self._in_tiles(kernels, kind), bias, self.out_channels)
+        return kernels.convolve(x, self._in_tiles(kernels, x), bias, self.out_channels)
 
     def _kernels(self, x: Tensor) -> Kernels | None:
         """The kernels, where they are there and may be taken for this map."""
@@ -54,12 +54,12 @@ class Conv3x3(nn.Conv2d):
         fits = self.weight.dtype in (kind, torch.float32)
         return kernels if fits and not (kind == torch.bfloat16 and has_matrix_units()) else None
 
-    def _in_tiles(self, kernels: Kernels, kind: torch.dtype) -> Tensor:
-        """The weights as the kernels read them, made anew when they have changed."""
-        weight = self.weight
-        stamp = weight.data_ptr(), 0 if weight.is_inference() else weight._version, kind
+    def _in_tiles(self, kernels: Kernels, x: Tensor) -> Tensor:
+        """The weights as the kernels read them for this map, made anew when they have changed."""
+        weight, side = self.weight, kernels.side(x)
+        stamp = weight.data_ptr(), 0 if weight.is_inference() else weight._version, x.dtype, side
         if self._ordered is None or self._ordered[0] is not weight or self._ordered[1] != stamp:
-            self._ordered = weight, stamp, kernels.in_tiles(weight, kind)
+            self._ordered = weight, stamp, kernels.in_tiles(weight, x.dtype, side)
         return self._ordered[2]
 
 
@@ -76,7 +76,8 @@ class _Conv3x3(torch.autograd.Function):
         ctx.kernels = kernels
         ctx.save_for_backward(x, weight)
         exact = None if bias is None else bias.float()
-        return kernels.convolve(x, kernels.in_tiles(weight, x.dtype), exact, len(weight))
+        ordered = kernels.in_tiles(weight, x.dtype, kernels.side(x))
+        return kernels.convolve(x, ordered, exact, len(weight))
 
     @staticmethod
     @once_differentiable
@@ -84,7 +85,7 @@ class _Conv3x3(torch.autograd.Function):
         kernels, (x, weight) = ctx.kernels, ctx.saved_tensors
         of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[1]:
-            turned = kernels.in_tiles(weight, x.dtype, turned=True)
+            turned = kernels.in_tiles(weight, x.dtype, kernels.side(x), turned=True)
             of_x = kernels.convolve(gradient, turned, None, x.shape[1])
         if ctx.needs_input_grad[2] or ctx.needs_input_grad[3]:
             of_weight, of_bias = (made.to(weight.dtype) for made in kernels.convolve_back(x, gradient))

@@ -20,6 +20,7 @@ def exactly(part: Conv3x3, x: Tensor) -> Tensor:
 
 
 SHAPES = [(1, 16, 16, 1, 1), (2, 32, 48, 5, 7), (1, 64, 80, 1, 30), (3, 16, 32, 4, 4), (1, 128, 32, 20, 23)]
+"""Clips, inputs, outputs, height, width: of the last one the tiles have 4 x 4 results."""
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -28,10 +29,31 @@ def test_maps_are_those_of_the_plain_convolution(kernels: Kernels, shape: tuple[
     part, x = layer(inputs, outputs), torch.randn(batch, inputs, height, width)
     with torch.inference_mode():
         made = part(x)
-        assert torch.allclose(made.double(), exactly(part, x), atol=1e-5)
+        assert torch.allclose(made.double(), exactly(part, x), atol=2e-5)
         assert torch.equal(made, part(x.contiguous(memory_format=torch.channels_last))), "in either layout"
         part.bias = None
-        assert torch.allclose(part(x).double(), exactly(part, x), atol=1e-5)
+        assert torch.allclose(part(x).double(), exactly(part, x), atol=2e-5)
+
+
+@pytest.mark.parametrize(("side", "error"), [(2, 3e-6), (4, 2e-5)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_tiles_of_either_size(kernels: Kernels, shape: tuple[int, ...], side: int, error: float) -> None:
+    batch, inputs, outputs, height, width = shape
+    part, x = layer(inputs, outputs), torch.randn(batch, inputs, height, width)
+    made = kernels.convolve(x, kernels.in_tiles(part.weight, x.dtype, side), part.bias.detach(), outputs)
+    assert (made - exactly(part, x)).abs().max() < error
+    y, turned = (
+        torch.randn(batch, outputs, height, width),
+        kernels.in_tiles(part.weight, x.dtype, side, turned=True),
+    )
+    back = F.conv_transpose2d(y.double(), part.weight.detach().double(), padding=1)
+    assert (kernels.convolve(y, turned, None, inputs) - back).abs().max() < error
+
+
+def test_the_size_of_tiles_suits_the_map(kernels: Kernels) -> None:
+    assert kernels.side(torch.empty(1, 128, 80, 848)) == kernels.side(torch.empty(8, 64, 20, 64)) == 4
+    assert kernels.side(torch.empty(1, 512, 5, 53)) == kernels.side(torch.empty(64, 512, 5, 53)) == 2
+    assert kernels.side(torch.empty(1, 128, 80, 848, dtype=torch.bfloat16)) == 2
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -156,7 +178,7 @@ def test_what_a_fused_optimiser_learnt_counts(kernels: Kernels) -> None:
 
 
 def test_what_does_not_fit_is_refused(kernels: Kernels) -> None:
-    ordered = kernels.in_tiles(torch.randn(32, 16, 3, 3), torch.float32)
+    ordered = kernels.in_tiles(torch.randn(32, 16, 3, 3), torch.float32, 2)
     for x, outputs in ((torch.randn(1, 32, 4, 4), 32), (torch.randn(1, 16, 4, 4), 96)):
         with pytest.raises(ValueError, match="for weights"):
             kernels.convolve(x, ordered, None, outputs)
