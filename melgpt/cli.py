@@ -66,10 +66,12 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(module: object, args: argparse.Namespace) -> int:
     from melgpt.errors import UserError
+    from melgpt.pages import kept_pages
     from melgpt.paths import disk_message
 
     try:
-        return int(module.run(args))  # type: ignore[attr-defined]
+        with kept_pages():
+            return int(module.run(args))  # type: ignore[attr-defined]
     except KeyboardInterrupt:
         return complain("stopped; what was finished is kept, run the same command again to go on")
     except (UserError, FileNotFoundError) as error:

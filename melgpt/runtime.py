@@ -1,6 +1,5 @@
 """Where and how to compute: the device, the precision, the threads. Nothing here acts on import."""
 
-import ctypes
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -90,31 +89,6 @@ def threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-TRIM, LARGE = -1, -3
-"""glibc's names for sizes, of free memory from which on it goes back to the system, and of what is fetched
-from it alone."""
-
-
-@contextmanager
-def kept_pages() -> Iterator[None]:
-    """Until the end of the block, memory that is freed stays with this process, where glibc is the library.
-
-    Else it fetches each large tensor from the system anew, page by page: up to a tenth of a training step.
-    """
-    library: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if not hasattr(library, "mallopt"):
-        yield
-        return
-    for option in (TRIM, LARGE):
-        library.mallopt(option, (1 << 31) - 1)
-    try:
-        yield
-    finally:
-        library.mallopt(TRIM, 64 << 20)  # what it would come to by itself, with tensors freed
-        library.mallopt(LARGE, 32 << 20)
-        library.malloc_trim(0)
 
 
 def choose_device(name: str = "auto") -> torch.device:

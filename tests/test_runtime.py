@@ -1,6 +1,5 @@
 """Device and precision are chosen by what the machine has."""
 
-import platform
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,6 @@ import torch
 
 from conftest import MICRO, melgpt
 from melgpt import runtime
-from melgpt.training.memory import resident_bytes
 
 
 @pytest.mark.parametrize(("units", "chosen"), [(True, "bf16"), (False, "fp32")])
@@ -40,24 +38,6 @@ def test_units_for_bf16_are_known_by_the_processor(
 def test_a_named_precision_and_device_win() -> None:
     assert runtime.choose_precision(torch.device("cpu"), "bf16") == "bf16"
     assert runtime.choose_device("cpu") == torch.device("cpu")
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
-def test_memory_is_kept_while_training_and_given_back_after() -> None:
-    import resource
-
-    def fetched() -> int:
-        """Pages for ten tensors of 16 MiB, one after the other."""
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        for _ in range(10):
-            torch.ones(4 << 20).mul_(2)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-    with runtime.kept_pages():
-        fetched()
-        assert fetched() < 100
-        held = resident_bytes()
-    assert resident_bytes() < held - (15 << 20)
 
 
 def test_memory_is_told_in_gib() -> None:

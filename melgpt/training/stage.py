@@ -14,9 +14,10 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from melgpt.errors import UserError
+from melgpt.pages import kept_pages
 from melgpt.paths import atomic
 from melgpt.progress import say
-from melgpt.runtime import RuntimeConfig, choose_device, kept_pages, lightning_precision
+from melgpt.runtime import RuntimeConfig, choose_device, lightning_precision
 from melgpt.training.callbacks import Averaging, ShowProgress, StepSeed
 from melgpt.training.checkpoint_io import AtomicCheckpointIO, quiet_disk_errors
 from melgpt.training.data import EpochData
