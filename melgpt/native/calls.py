@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-POINTER, INT, FLOAT = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
+POINTER, INT, LONG, FLOAT = ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_float
+WORD = ctypes.c_uint32
 
 
 class Calls:

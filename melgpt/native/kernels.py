@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from melgpt.native import compiler
-from melgpt.native.calls import FLOAT, INT, POINTER, address, function
+from melgpt.native.calls import FLOAT, INT, LONG, POINTER, WORD, address, function
 from melgpt.native.maps import MapKernels
 
+LEVELS = 1 << 16
+"""Of the numbers that dropout draws."""
 MOST_SAMPLES = 4096
 """Of a window that is refined: a transform lies on the stack."""
 
@@ -29,12 +31,13 @@ class Kernels(MapKernels):
         self._layer_norm = function(library.layer_norm, [*[POINTER] * 4, INT, INT, FLOAT, INT])
         self._gelu = function(library.gelu, [POINTER, POINTER, *[INT] * 3])
         self._swiglu = function(library.swiglu, [POINTER, POINTER, *[INT] * 3])
-        attention = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, ctypes.c_long, *[INT] * 3]
+        self._dropout = function(library.dropout, [*[POINTER] * 2, LONG, *[WORD] * 3, FLOAT, INT, INT])
+        attention = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, LONG, *[INT] * 3]
         self._attend = function(library.attend, attention)
         self._refine = function(library.refine, [*[POINTER] * 8, *[INT] * 5])
-        self._refine_room = function(library.refine_room, [INT] * 3, ctypes.c_long)
+        self._refine_room = function(library.refine_room, [INT] * 3, LONG)
         self._mel = function(library.mel, [*[POINTER] * 10, *[INT] * 6])
-        self._mel_room = function(library.mel_room, [INT] * 2, ctypes.c_long)
+        self._mel_room = function(library.mel_room, [INT] * 2, LONG)
 
     def in_order(self, weight: Tensor) -> Tensor:
         """Weights [outputs, inputs], inputs even → as `linear` reads them, rounded to bfloat16."""
@@ -87,6 +90,17 @@ class Kernels(MapKernels):
         x = x.contiguous()
         made = x.new_empty(*x.shape[:-1], x.shape[-1] // 2)
         self._swiglu(address(x), address(made), *_rows(made), self.cores())
+        return made
+
+    def dropout(self, x: Tensor, below: int, seed: int) -> Tensor:
+        """x in float32 or bfloat16: 0 where a draw of 16 bits is less than `below`, the rest made up for it.
+
+        The same numbers are dropped for the same seed of 63 bits, whatever the threads.
+        """
+        x = x.contiguous()
+        made = torch.empty_like(x)
+        drawn = seed & 0xFFFFFFFF, seed >> 32, below, LEVELS / (LEVELS - below)
+        self._dropout(address(x), address(made), x.numel(), *drawn, x.dtype == torch.bfloat16, self.cores())
         return made
 
     def attend(

@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor
 
-from melgpt.native.calls import FLOAT, INT, POINTER, Calls, address, function
+from melgpt.native.calls import FLOAT, INT, LONG, POINTER, Calls, address, function
 
 LAST = torch.channels_last
 FEW_TILES = 25
@@ -24,8 +24,8 @@ class MapKernels(Calls):
         self._convolve = function(library.convolve, [*[POINTER] * 4, *[INT] * 8])
         self._in_tiles = function(library.in_tiles, [*[POINTER] * 2, *[INT] * 6])
         self._convolve_back = function(library.convolve_back, [*[POINTER] * 5, *[INT] * 7])
-        self._gradient_room = function(library.gradient_room, [INT] * 5, ctypes.c_long)
-        self._norm_room = function(library.norm_room, [INT] * 3, ctypes.c_long)
+        self._gradient_room = function(library.gradient_room, [INT] * 5, LONG)
+        self._norm_room = function(library.norm_room, [INT] * 3, LONG)
         self._norm_silu = function(library.norm_silu, [*[POINTER] * 6, FLOAT, *[INT] * 6])
         self._norm_silu_back = function(library.norm_silu_back, [*[POINTER] * 9, *[INT] * 6])
 

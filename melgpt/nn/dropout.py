@@ -4,14 +4,16 @@ Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html. On other
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-LEVELS = 1 << 16
-"""Of the numbers that are drawn, 16 bits each: a share is met to a 130 000th."""
+from melgpt.native.kernels import LEVELS, Kernels, find_kernels
+
 AT_ONCE = 1 << 21
 """Weights of attention at a time, which stay in the cache."""
 
@@ -22,7 +24,34 @@ class Dropout(nn.Dropout):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.p:
             return x
-        return x * _kept(x, self.p) if x.device.type == "cpu" else super().forward(x)
+        return drop(x, self.p) if x.device.type == "cpu" else super().forward(x)
+
+
+def drop(x: Tensor, share: float) -> Tensor:
+    """x on the CPU with a share of its numbers dropped, met to a 130 000th, and the rest made up for that.
+
+    Seeded by torch's generator; other numbers are dropped where there are no kernels.
+    """
+    seed = int(torch.randint((1 << 63) - 1, ()))
+    below = round(share * LEVELS)
+    kernels = None if torch.compiler.is_compiling() else find_kernels()
+    if kernels is None or x.dtype not in (torch.float32, torch.bfloat16):
+        return x * _kept(x, below, seed)
+    return _Drop.apply(kernels, x, below, seed)
+
+
+class _Drop(torch.autograd.Function):
+    """Nothing is kept for the gradients: what is dropped is drawn again."""
+
+    @staticmethod
+    def forward(ctx: Any, kernels: Kernels, x: Tensor, below: int, seed: int) -> Tensor:
+        ctx.kernels, ctx.drawn = kernels, (below, seed)
+        return kernels.dropout(x, *ctx.drawn)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return None, ctx.kernels.dropout(gradient, *ctx.drawn), None, None
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, dropout: float = 0.0) -> Tensor:
@@ -44,13 +73,11 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, dropout: float = 0.
 def _attend_some(hidden: Tensor, dropout: float, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     scores = torch.baddbmm(hidden, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
     weights = scores.softmax(-1)
-    return torch.bmm(weights * _kept(weights, dropout), v)
+    return torch.bmm(drop(weights, dropout), v)
 
 
-def _kept(x: Tensor, dropout: float) -> Tensor:
-    """As large as x: 0 where it is dropped, else what makes up for that. Seeded by torch's generator."""
-    seed = int(torch.randint((1 << 63) - 1, ()))
+def _kept(x: Tensor, below: int, seed: int) -> Tensor:
+    """As large as x: 0 where it is dropped, else what makes up for that."""
     drawn = np.random.SFC64(seed).random_raw(-(-x.numel() // 4)).view(np.int16)[: x.numel()]
-    below = round(dropout * LEVELS)
     kept = torch.from_numpy(drawn) >= below - LEVELS // 2
     return kept.to(x.dtype).mul_(LEVELS / (LEVELS - below)).view(x.shape)

@@ -4,10 +4,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from melgpt.native.kernels import Kernels
 from melgpt.nn import dropout
 from melgpt.nn.dropout import Dropout, attend
 
 
+@pytest.fixture(params=[True, False], ids=["kernels", "torch"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param:
+        request.getfixturevalue("kernels")
+    else:
+        monkeypatch.setattr(dropout, "find_kernels", lambda: None)
+
+
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.9])
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 def test_the_share_is_dropped_and_made_up_for(share: float, kind: torch.dtype) -> None:
@@ -21,6 +31,7 @@ def test_the_share_is_dropped_and_made_up_for(share: float, kind: torch.dtype) -
     assert torch.equal(gradient, made)
 
 
+@pytest.mark.usefixtures("either_way")
 def test_dropping_is_seeded_and_differs_from_call_to_call() -> None:
     layer, x = Dropout(0.5), torch.ones(33, 7)
     torch.manual_seed(1)
@@ -28,6 +39,38 @@ def test_dropping_is_seeded_and_differs_from_call_to_call() -> None:
     torch.manual_seed(1)
     assert torch.equal(layer(x), first)
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("count", [1, 37, 8192 + 33])
+def test_the_kernel_drops_the_same_whatever_the_threads(
+    kernels: Kernels, kind: torch.dtype, count: int
+) -> None:
+    x, below, seed = torch.randn(count).to(kind), 1 << 14, (1 << 62) + 12345
+    with kernels.on(2):
+        made = kernels.dropout(x, below, seed)
+    with kernels.on(1):
+        assert torch.equal(kernels.dropout(x, below, seed), made)
+    left = made != 0
+    assert torch.allclose(made[left].float(), x[left].float() / 0.75, rtol=5e-3)
+    assert torch.equal(kernels.dropout(x[: count // 2], below, seed), made[: count // 2])
+
+
+def test_draws_are_as_even_and_apart_as_chance_has_them(kernels: Kernels) -> None:
+    """Neighbours, rows, halves of a word and calls: what is dropped here says nothing of there."""
+    x, share = torch.ones(512, 4096), 0.5
+    first, second = (kernels.dropout(x, 1 << 15, seed).bool().float() - share for seed in (7, 8))
+    pairs = {
+        "neighbours": (first[:, 1:], first[:, :-1]),
+        "halves of a word": (first[:, 16:], first[:, :-16]),
+        "rows": (first[1:], first[:-1]),
+        "seeds": (first, second),
+        "seeds, moved": (first[:, 2:], second[:, :-2]),
+    }
+    for what, (one, other) in pairs.items():
+        assert abs(float((one * other).mean())) < 5 * 0.25 / one.numel() ** 0.5, what
+    assert abs(float(first.mean())) < 5 * 0.5 / first.numel() ** 0.5
+    assert float(first.mean(0).std()) == pytest.approx(0.5 / 512**0.5, rel=0.1)
 
 
 def test_nothing_is_dropped_outside_training_or_at_0() -> None:
@@ -42,7 +85,7 @@ def test_attention_drops_weights(causal: bool, at_once: int, monkeypatch: pytest
     kept = torch.rand(4 * 3, 7, 7).gt(0.3) / 0.7
     pieces = iter(kept.split(max(1, at_once // 49)))
     monkeypatch.setattr(dropout, "AT_ONCE", at_once)
-    monkeypatch.setattr(dropout, "_kept", lambda x, share: next(pieces))
+    monkeypatch.setattr(dropout, "drop", lambda x, share: x * next(pieces))
     q, k, v = (torch.randn(4, 3, 7, 5, requires_grad=True) for _ in range(3))
 
     def written_out() -> Tensor:
