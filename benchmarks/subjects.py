@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.machine import Machine, measure
-from melgpt.pages import kept_pages
 
 SUBJECTS = (
     "mel",
@@ -28,7 +27,6 @@ def machine() -> list[dict[str, Any]]:
 
 
 def rows(subject: str, machine: dict[str, Any], quick: bool) -> Iterator[dict[str, Any]]:
-    """The rows of a subject, each as soon as it is there; all ways keep their pages, as the commands do."""
-    with kept_pages():
-        for row in importlib.import_module(f"benchmarks.{subject}").rows(Machine(**machine), quick):
-            yield row.plain_values()
+    """The rows of a subject, each as soon as it is there."""
+    for row in importlib.import_module(f"benchmarks.{subject}").rows(Machine(**machine), quick):
+        yield row.plain_values()
