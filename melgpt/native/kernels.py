@@ -28,6 +28,9 @@ class Kernels(MapKernels):
         self._in_order = function(library.in_order, [POINTER, POINTER, *[INT] * 3])
         self._linear = function(library.linear, [*[POINTER] * 5, *[INT] * 5])
         self._rms_norm = function(library.rms_norm, [*[POINTER] * 3, INT, INT, FLOAT, INT])
+        self._rms_forth = function(library.rms_norm_forth, [*[POINTER] * 4, FLOAT, LONG, *[INT] * 3])
+        self._rms_back = function(library.rms_norm_back, [*[POINTER] * 7, LONG, *[INT] * 3])
+        self._rms_room = function(library.rms_norm_room, [LONG, INT], LONG)
         self._layer_norm = function(library.layer_norm, [*[POINTER] * 4, INT, INT, FLOAT, INT])
         self._gelu = function(library.gelu, [POINTER, POINTER, *[INT] * 3])
         self._swiglu = function(library.swiglu, [POINTER, POINTER, *[INT] * 3])
@@ -70,6 +73,25 @@ class Kernels(MapKernels):
         made = torch.empty_like(x)
         self._rms_norm(*map(address, (x, weight, made)), *_rows(x), epsilon, self.cores())
         return made
+
+    def rms_norm_forth(self, x: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+        """`rms_norm` of x [..., C], float32 or bfloat16, C a multiple of 16, and what its gradients need."""
+        x = x.contiguous()
+        made, inverse = torch.empty_like(x), weight.new_empty(x.numel() // x.shape[-1])
+        sizes = *_rows(x), x.dtype == torch.bfloat16, self.cores()
+        self._rms_forth(*map(address, (x, weight, made, inverse)), epsilon, *sizes)
+        return made, inverse
+
+    def rms_norm_back(
+        self, gradient: Tensor, x: Tensor, weight: Tensor, inverse: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients of x, in its precision, and of the weight, in float32, for one of the result."""
+        x, gradient = x.contiguous(), gradient.contiguous()
+        made, of_weight = torch.empty_like(x), torch.empty_like(weight)
+        room = weight.new_empty(self._rms_room(*_rows(x)))
+        tensors = gradient, x, weight, inverse, made, of_weight, room
+        self._rms_back(*map(address, tensors), *_rows(x), x.dtype == torch.bfloat16, self.cores())
+        return made, of_weight
 
     def layer_norm(self, x: Tensor, weight: Tensor, bias: Tensor | None, epsilon: float) -> Tensor:
         """x [..., C] float32 over its last dimension, times weight [C] plus bias [C]."""

@@ -5,15 +5,16 @@ https://arxiv.org/abs/2104.09864; SwiGLU https://arxiv.org/abs/2002.05202; QK-no
 """
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from melgpt.config import Config
-from melgpt.native.kernels import UsesKernels
+from melgpt.native.kernels import Kernels, UsesKernels, find_kernels
 from melgpt.nn.dropout import Dropout, attend
 from melgpt.nn.linear import Linear
 
@@ -83,7 +84,31 @@ class RMSNorm(UsesKernels, nn.RMSNorm):
     def forward(self, x: Tensor) -> Tensor:
         if self.kernels is not None and x.dtype == self.weight.dtype == torch.float32:
             return self.kernels.rms_norm(x, self.weight, EPSILON)
+        if self.training and (kernels := self._kernels_for(x)) is not None:
+            return _RMSNorm.apply(kernels, x, self.weight)
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+    def _kernels_for(self, x: Tensor) -> Kernels | None:
+        """The kernels, for what they can train."""
+        known = x.dtype in (torch.float32, torch.bfloat16) and self.weight.dtype == torch.float32
+        here = x.device.type == "cpu" and not torch.compiler.is_compiling()
+        return find_kernels() if known and here and not x.shape[-1] % 16 else None
+
+
+class _RMSNorm(torch.autograd.Function):
+    """torch's takes a dozen operations for both ways on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, kernels: Kernels, x: Tensor, weight: Tensor) -> Tensor:
+        made, inverse = kernels.rms_norm_forth(x, weight, EPSILON)
+        ctx.kernels = kernels
+        ctx.save_for_backward(x, weight, inverse)
+        return made
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *ctx.kernels.rms_norm_back(gradient, *ctx.saved_tensors)
 
 
 class LayerNorm(UsesKernels, nn.LayerNorm):
