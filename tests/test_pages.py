@@ -5,11 +5,12 @@ import platform
 import pytest
 import torch
 
-from melgpt.pages import kept_pages
+from melgpt.pages import give_back, give_back_at_once, kept_pages
 from melgpt.training.memory import resident_bytes
 
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+
 def test_memory_is_kept_and_given_back_after() -> None:
     import resource
 
@@ -21,11 +22,21 @@ def test_memory_is_kept_and_given_back_after() -> None:
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
     with kept_pages():
-        with kept_pages():
-            fetched()
-            assert fetched() < 100
-            held = resident_bytes()
+        fetched()
+        assert fetched() < 100
+        held = resident_bytes()
+        give_back()
         assert resident_bytes() < held - (15 << 20)
         fetched()
-        assert fetched() < 100, "the inner block has changed nothing for the outer one"
+        held = resident_bytes()
     assert resident_bytes() < held - (15 << 20)
+
+
+def test_a_limit_has_the_last_word() -> None:
+    with kept_pages():
+        give_back_at_once(1 << 20)
+        before = resident_bytes()
+        kept = [torch.ones(1 << 20) for _ in range(20)]
+        assert resident_bytes() > before + (70 << 20)
+        del kept[::2]
+        assert resident_bytes() < before + (50 << 20), "without waiting for what lies behind it"

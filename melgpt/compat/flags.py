@@ -13,6 +13,7 @@ from typing import Any
 
 from melgpt.arguments import OneLineParser, allow_any_script, complain, positive
 from melgpt.errors import UserError
+from melgpt.pages import kept_pages
 from melgpt.paths import disk_message
 
 
@@ -140,7 +141,8 @@ def run(
     if not (args.train or args.eval or args.test):
         return complain("nothing to do: give --train 1, --eval 1 or --test 1")
     try:
-        work(args)
+        with kept_pages():
+            work(args)
     except KeyboardInterrupt as stopped:
         return complain(str(stopped) or "stopped before training began; run the same command again")
     except (UserError, FileNotFoundError) as error:

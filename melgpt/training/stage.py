@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from melgpt.errors import UserError
-from melgpt.pages import kept_pages
+from melgpt.pages import give_back
 from melgpt.paths import atomic
 from melgpt.progress import say
 from melgpt.runtime import RuntimeConfig, choose_device, lightning_precision
@@ -77,7 +77,7 @@ class Stage:
             done = (int(self._read(LAST)["epoch"]) + 1) * length
             say(f"{self.name}: going on from step {done} of {number * length} ({last})")
         try:
-            with warnings.catch_warnings(), quiet_disk_errors(), kept_pages(), quick_threads(task, runtime):
+            with warnings.catch_warnings(), quiet_disk_errors(), quick_threads(task, runtime):
                 # The batches are cheap crops of mapped files: more workers would only cost memory.
                 warnings.filterwarnings("ignore", ".*does not have many workers.*")
                 warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
@@ -90,6 +90,8 @@ class Stage:
         except SystemExit:
             # Lightning turns Ctrl-C into exit(1) after its own tidying up.
             raise KeyboardInterrupt from None
+        finally:
+            give_back()
         if trainer.interrupted:
             raise KeyboardInterrupt
 
