@@ -1,6 +1,6 @@
 """The C files beside this one, compiled where there is a C compiler.
 
-They are compiled for this very processor when first needed (a second or two) and kept in the user's cache.
+They are compiled for this very processor when first needed (some seconds) and kept in the user's cache.
 """
 
 import ctypes
@@ -11,6 +11,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from melgpt.paths import atomic, cache_folder
@@ -32,26 +34,21 @@ def compiled() -> ctypes.CDLL | None:
 def _file(compiler: list[str]) -> Path:
     """The compiled kernels, from the cache where they are there. Raises OSError and SubprocessError."""
     tuned = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
-    command = [
-        *compiler,
-        "-O3",
-        tuned,
-        "-ffp-contract=fast",
-        "-fno-math-errno",
-        "-fPIC",
-        "-shared",
-        "-pthread",
-    ]
+    command = [*compiler, "-O3", tuned, "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-pthread"]
     files = sorted(file for file in SOURCES.iterdir() if file.suffix in (".c", ".h"))
     what = (command, [file.read_bytes() for file in files], _processor())
     library = cache_folder() / f"kernels-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.so"
     if not library.is_file():
-        sources = [str(file) for file in files if file.suffix == ".c"]
-        with atomic(library) as made:
-            subprocess.run(
-                [*command, *sources, "-o", str(made), "-lm"], check=True, capture_output=True, timeout=60
-            )
+        sources = [file for file in files if file.suffix == ".c"]
+        with atomic(library) as made, tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
+            objects = [f"{folder}/{file.stem}.o" for file in sources]
+            list(pool.map(lambda file, to: _run([*command, "-c", str(file), "-o", to]), sources, objects))
+            _run([*command, "-shared", *objects, "-o", str(made), "-lm"])
     return library
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 def _processor() -> str:
