@@ -6,6 +6,7 @@ import keyword
 import os
 import sys
 import traceback
+from contextlib import nullcontext
 
 from melgpt.arguments import OneLineParser, allow_any_script, complain
 
@@ -70,7 +71,8 @@ def _run(module: object, args: argparse.Namespace) -> int:
     from melgpt.paths import disk_message
 
     try:
-        with kept_pages():
+        # Where memory is limited, free memory inside of what was kept would not go back.
+        with nullcontext() if getattr(args, "memory", None) else kept_pages():
             return int(module.run(args))  # type: ignore[attr-defined]
     except KeyboardInterrupt:
         return complain("stopped; what was finished is kept, run the same command again to go on")
