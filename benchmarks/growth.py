@@ -19,7 +19,7 @@ from melgpt.gpt.long import sample_long, strides
 from melgpt.gpt.model import GPT
 from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.nn.transformer import BlockConfig
-from melgpt.runtime import choose_device
+from melgpt.runtime import RuntimeConfig, choose_device
 from melgpt.training.recipe import Recipe
 from melgpt.types import MelScale
 
@@ -43,7 +43,8 @@ def rows(machine: Machine, quick: bool) -> Iterator[Row]:
 def _gpt(quick: bool) -> Iterator[Row]:
     lengths, limit = (QUICK_TOKENS, QUICK_WINDOW) if quick else (TOKENS, WINDOW)
     blocks = BlockConfig(layers=LAYERS, width=WIDTH, heads=HEADS, dropout=0.0)
-    gpt = GPT(blocks, vocabulary=CODES, context=1 + max(lengths), rows=ROWS).eval().to(choose_device())
+    gpt = GPT(blocks, vocabulary=CODES, context=1 + max(lengths), rows=ROWS)
+    RuntimeConfig().place([gpt])  # as a model that is opened
     for name, window in (("a window that slides", limit), ("all in the context", max(lengths))):
         ways = {float(n): partial(_sample, gpt, n, min(n, window), 1) for n in lengths}
         yield from Curve(f"{NAME}, {name}", "tokens", "{:g} tokens", tokens=1).rows(ways, 1)

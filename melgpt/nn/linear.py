@@ -73,7 +73,7 @@ def _product(layer: Linear, rows: int, kernels: Kernels | None, rounded: bool) -
 
 def most_rows() -> int:
     """Rows up to which the kernels multiply: reading the weights takes longest; more are for others."""
-    return 4 if has_matrix_units() else 48
+    return 4 if has_matrix_units() else 128
 
 
 def _has_kernel(weight: Tensor) -> bool:
