@@ -55,19 +55,12 @@ static inline __attribute__((always_inline)) void drop_chunk(const struct task *
     memcpy((char *)t->y + at * bytes, rest, (end - at) * bytes);
 }
 
-static void each_chunk(const void *task, int part)
-{
-    const struct task *t = task;
-    if (t->halves)
-        drop_chunk(t, part, 1);
-    else
-        drop_chunk(t, part, 0);
-}
+EACH(struct task, drop_chunk)
 
 /* x, y [count], bfloat16 where `halves`: y = x * scale, or 0 where a draw of 16 bits is less than `below`. */
 void dropout(
     const void *x, void *y, long count, uint32_t low, uint32_t high, uint32_t below, float scale, int halves, int threads)
 {
     const struct task task = {x, y, count, low, high, below, scale, halves};
-    share(each_chunk, &task, (count + CHUNK - 1) / CHUNK, threads);
+    share(each_drop_chunk, &task, (count + CHUNK - 1) / CHUNK, threads);
 }

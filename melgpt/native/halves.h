@@ -60,4 +60,13 @@ static inline void put(void *numbers, long place, floats x, const int rounded)
         *(floats *)((float *)numbers + place) = x;
 }
 
+/* each_NAME, as `share` wants it, of NAME(task, part, halves) for tasks of a type that says whether it is of halves. */
+#define EACH(type, name) \
+    static void each_##name(const void *task, int part) \
+    { \
+        const type *t = task; \
+        if (t->halves) name(t, part, 1); \
+        else name(t, part, 0); \
+    }
+
 #endif

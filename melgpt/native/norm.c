@@ -106,17 +106,10 @@ static inline __attribute__((always_inline)) void differentiate(const struct nor
         }
 }
 
-#define EACH(name) \
-    static void each_##name(const void *task, int part) \
-    { \
-        const struct norm *t = task; \
-        if (t->halves) name(t, part, 1); \
-        else name(t, part, 0); \
-    }
-EACH(add_up)
-EACH(normalise)
-EACH(add_up_gradients)
-EACH(differentiate)
+EACH(struct norm, add_up)
+EACH(struct norm, normalise)
+EACH(struct norm, add_up_gradients)
+EACH(struct norm, differentiate)
 
 /* The map's sums of a channel over all chunks. */
 static void sums_of(const struct norm *t, int map, int channel, double *sum, double *other)

@@ -66,14 +66,7 @@ static inline __attribute__((always_inline)) void some_rows(const struct norm *t
             normalise(t, row, halves);
 }
 
-static void each_part(const void *task, int part)
-{
-    const struct norm *t = task;
-    if (t->halves)
-        some_rows(t, part, 1);
-    else
-        some_rows(t, part, 0);
-}
+EACH(struct norm, some_rows)
 
 /* Numbers of room that `rms_norm_back` wants. */
 long rms_norm_room(long rows, int length)
@@ -88,7 +81,7 @@ void rms_norm_forth(
 {
     const struct norm task = {
         .x = x, .weight = weight, .to = y, .inverse = inverse, .epsilon = epsilon, .rows = rows, .length = length, .halves = halves};
-    share(each_part, &task, rms_norm_room(rows, length) / length, threads);
+    share(each_some_rows, &task, rms_norm_room(rows, length) / length, threads);
 }
 
 /* Gradients: dy as y, inverse as rms_norm_forth wrote it; dx as x, dweight [length]. Room as of rms_norm_room. */
@@ -98,7 +91,7 @@ void rms_norm_back(
 {
     const struct norm task = {x, dy, weight, dx, inverse, room, 0, rows, length, halves};
     const int parts = rms_norm_room(rows, length) / length;
-    share(each_part, &task, parts, threads);
+    share(each_some_rows, &task, parts, threads);
     memset(dweight, 0, length * sizeof(float));
     for (int part = 0; part < parts; part++)
         for (int i = 0; i < length; i++) dweight[i] += room[(long)part * length + i];

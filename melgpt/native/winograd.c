@@ -131,7 +131,7 @@ static void tiles_of(const void *task, int part)
 /* Whether maps may be in bfloat16. */
 int multiplies_halves(void) { return MULTIPLIES_HALVES; }
 
-/* WIDTH, of which the weights' order depends. */
+/* WIDTH, on which the weights' order depends. */
 int outputs_of_tile(void) { return WIDTH; }
 
 /* x [batch, height, width, inputs], bias [outputs] or none, y [batch, height, width, outputs], x and y in bfloat16 where

@@ -8,7 +8,7 @@
 #define PLACES 16    /* of a transformed tile of 2x2 results */
 #define BLOCK 64     /* inputs and outputs whose sums stay in the second cache */
 #define STEPS 32     /* products between two readings of a sum */
-#define STRETCH 1024 /* tiles that have sums of their own at least, so that helpers can take them apart */
+#define STRETCH 1024 /* tiles of a stretch with sums of its own, about, where helpers would else have too few parts */
 #define PARTS 16     /* that there should be */
 
 /* Sums of a part: [PLACES, BLOCK / WIDTH, BLOCK outputs, WIDTH inputs], then those of the gradients alone [BLOCK]. */
