@@ -42,7 +42,7 @@ def climb(rendering: Rendering, rows: Rows, *, resamples: int, seed: int) -> lis
     real = original_sounds(rendering.store, rows, rendering.frames)
     plain = registry.build(
         "vocoder", registry.configure("vocoder", {"kind": "griffin_lim", "mel": rendering.scale.plain()})
-    )
+    ).to(rendering.model.device)
     own = str(getattr(rendering.model.vocoder.config, "kind", "of no name"))
     recoded = rendering.through_codec(mels, "codec")
     made = {
