@@ -19,7 +19,7 @@ from melgpt.losses.adversarial import discriminator_loss
 from melgpt.losses.codec import CodecLossWeights, codec_loss
 from melgpt.nn import dropout, transformer
 from melgpt.nn.transformer import BlockConfig
-from melgpt.runtime import choose_device, choose_precision
+from melgpt.runtime import choose_device, quick_products, training_precision
 from melgpt.training.layout import quick_layout
 from melgpt.training.recipe import Recipe
 
@@ -39,7 +39,7 @@ def _codec(machine: Machine, quick: bool) -> Row:
     frames = recipe.train.codec.crop_frames if quick else 848
     device = choose_device()
     ours, judge = Codec(recipe.codec).to(device), Discriminator(DiscriminatorConfig()).to(device)
-    ours.lay_out(quick_layout(device, half=choose_precision(device) == "bf16"))
+    ours.lay_out(quick_layout(device, half=training_precision(device, "auto", ours) == "bf16"))
     plain = copy.deepcopy(ours)
     plain.lay_out(torch.contiguous_format)
     plain.write_quickly(rounded=False, kernels=False)
@@ -48,7 +48,7 @@ def _codec(machine: Machine, quick: bool) -> Row:
         f"codec training step, recipe {name}, batch 1",
         {
             "plain": lambda: _codec_step(plain, judge, values, passes=2),
-            "ours": _as_trained(lambda: _codec_step(ours, judge, values, passes=1), device),
+            "ours": _as_trained(lambda: _codec_step(ours, judge, values, passes=1), ours, device),
         },
         1 if quick else 2,
         limit=None if quick else CODEC_FLOP / machine.best_matrix,
@@ -100,23 +100,25 @@ def _gpt(machine: Machine, quick: bool) -> Row:
     flop = 6 * sum(p.numel() for p in gpt.parameters()) * batch * TOKENS
     return row(
         f"GPT training step, 8 layers / 512, batch {batch}",
-        {"plain": plain, "ours": _as_trained(step, device)},
+        {"plain": plain, "ours": _as_trained(step, gpt, device)},
         1 if quick else 2,
         limit=flop / machine.best_matrix,
         note="limit: the products of the weights at full speed",
     )
 
 
-def _attend_plainly(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, dropout: float = 0.0) -> Tensor:
-    return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=causal)
+def _attend_plainly(
+    q: Tensor, k: Tensor, v: Tensor, *, causal: bool, dropout: float = 0.0, seen: Tensor | None = None
+) -> Tensor:
+    return F.scaled_dot_product_attention(q, k, v, seen, dropout_p=dropout, is_causal=causal)
 
 
-def _as_trained(step: Way, device: torch.device) -> Way:
-    """The step in the precision that training takes on this device, as Lightning wraps it."""
-    bf16 = choose_precision(device) == "bf16"
+def _as_trained(step: Way, network: nn.Module, device: torch.device) -> Way:
+    """The step in the precision that training takes for this on the device, as Lightning wraps it."""
+    bf16 = training_precision(device, "auto", network) == "bf16"
 
     def work() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with quick_products("auto"), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             step()
 
     return work

@@ -40,6 +40,34 @@ def test_a_named_precision_and_device_win() -> None:
     assert runtime.choose_device("cpu") == torch.device("cpu")
 
 
+@pytest.mark.parametrize(
+    ("device", "wanted", "weights", "chosen"),
+    [
+        ("cuda", "auto", 10, "fp32"),
+        ("cuda", "auto", 2000, "bf16"),
+        ("cuda", "bf16", 10, "bf16"),
+        ("cuda", "fp32", 2000, "fp32"),
+        ("cpu", "auto", 10, "bf16"),
+    ],
+)
+def test_a_gpu_trains_a_light_network_in_float32(
+    device: str, wanted: str, weights: int, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "HEAVY", 1000)
+    monkeypatch.setattr(runtime, "has_bf16_units", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    network = torch.nn.Linear(weights, 1, bias=False)
+    assert runtime.training_precision(torch.device(device), wanted, network) == chosen
+
+
+@pytest.mark.parametrize(("wanted", "chosen"), [("auto", "high"), ("bf16", "high"), ("fp32", "highest")])
+def test_products_are_quick_only_while_training(wanted: str, chosen: str) -> None:
+    before = torch.get_float32_matmul_precision()
+    with runtime.quick_products(wanted):
+        assert torch.get_float32_matmul_precision() == chosen
+    assert torch.get_float32_matmul_precision() == before == "highest"
+
+
 def test_memory_is_told_in_gib() -> None:
     peak = runtime.peak_memory_gib()
     assert peak is None or 0.05 < peak < 64

@@ -45,7 +45,7 @@ def fit(
         max_epochs=epochs,
         accelerator={"cuda": "gpu"}.get(device.type, device.type),
         devices=1,
-        precision=lightning_precision(device, recipe.runtime.precision),
+        precision=lightning_precision(device, recipe.runtime.precision, task),
         logger=_board(experiment),
         callbacks=[
             StepSeed(SEED),
@@ -94,7 +94,7 @@ def validate(
     trainer = lightning.Trainer(
         accelerator={"cuda": "gpu"}.get(device.type, device.type),
         devices=1,
-        precision=lightning_precision(device, recipe.runtime.precision),
+        precision=lightning_precision(device, recipe.runtime.precision, task),
         logger=_board(experiment),
         enable_progress_bar=False,
         enable_model_summary=False,

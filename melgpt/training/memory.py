@@ -19,7 +19,7 @@ from melgpt.errors import UserError
 from melgpt.pages import give_back_at_once
 from melgpt.paths import atomic
 from melgpt.progress import say
-from melgpt.runtime import RuntimeConfig, choose_device, choose_precision, peak_memory_gib
+from melgpt.runtime import RuntimeConfig, choose_device, peak_memory_gib, training_precision
 from melgpt.training.portions import Portions, Saved, count_saved
 
 RECORD = "memory.json"
@@ -77,7 +77,7 @@ def measure(task: Any, batch: Callable[[int], Any], runtime: RuntimeConfig) -> N
     give_back_at_once(LEAST_MAPPED)
     device = choose_device(runtime.device)
     task.to(device).train()
-    bf16 = choose_precision(device, runtime.precision) == "bf16"
+    bf16 = training_precision(device, runtime.precision, task) == "bf16"
     saved = []
     with torch.random.fork_rng(devices=[]), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         state = {name: value.clone() for name, value in task.named_buffers()}

@@ -17,7 +17,7 @@ from melgpt.errors import UserError
 from melgpt.pages import give_back
 from melgpt.paths import atomic
 from melgpt.progress import say
-from melgpt.runtime import RuntimeConfig, choose_device, lightning_precision
+from melgpt.runtime import RuntimeConfig, choose_device, lightning_precision, quick_products
 from melgpt.training.callbacks import Averaging, ShowProgress, StepSeed
 from melgpt.training.checkpoint_io import AtomicCheckpointIO, quiet_disk_errors
 from melgpt.training.data import EpochData
@@ -71,13 +71,18 @@ class Stage:
         number, length = epochs(settings)
         runtime.take_threads()
         runtime.choose_kernels(task.modules())
-        trainer = self._trainer(settings, runtime, monitor, callbacks)
+        trainer = self._trainer(task, settings, runtime, monitor, callbacks)
         last = self.folder / LAST
         if self.resumes:
             done = (int(self._read(LAST)["epoch"]) + 1) * length
             say(f"{self.name}: going on from step {done} of {number * length} ({last})")
         try:
-            with warnings.catch_warnings(), quiet_disk_errors(), quick_threads(task, runtime):
+            with (
+                warnings.catch_warnings(),
+                quiet_disk_errors(),
+                quick_threads(task, runtime),
+                quick_products(runtime.precision),
+            ):
                 # The batches are cheap crops of mapped files: more workers would only cost memory.
                 warnings.filterwarnings("ignore", ".*does not have many workers.*")
                 warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
@@ -114,7 +119,12 @@ class Stage:
             ) from None
 
     def _trainer(
-        self, settings: StageTraining, runtime: RuntimeConfig, monitor: str, callbacks: list[Callback]
+        self,
+        task: Any,
+        settings: StageTraining,
+        runtime: RuntimeConfig,
+        monitor: str,
+        callbacks: list[Callback],
     ) -> lightning.Trainer:
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
         logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
@@ -135,7 +145,7 @@ class Stage:
             max_epochs=number,
             accelerator={"cuda": "gpu"}.get(device.type, device.type),
             devices=1,
-            precision=lightning_precision(device, runtime.precision),
+            precision=lightning_precision(device, runtime.precision, task),
             logger=TensorBoardLogger(self.folder, name="", version=""),
             callbacks=[
                 StepSeed(settings.seed),
