@@ -3,6 +3,9 @@
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "MELGPT_TEST_CUDA" not in os.environ:
+    # The tests compare what they make themselves, on the CPU; those in tests/cuda are for a GPU.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import shutil
 import subprocess

@@ -29,8 +29,10 @@ def made(blocks: str = "modern", *, rows: int = ROWS, context: int = 32, sharp: 
 class StubGPT:
     """Stands for a GPT: the logits of token i are table[i % len(table)], whatever came before."""
 
+    device = torch.device("cpu")
+
     def __init__(self, table: Tensor) -> None:
-        self.table = table
+        self.table, self.vocabulary = table, table.shape[1]
 
     def empty_cache(self, batch: int, length: int) -> list[LayerCache]:
         return []

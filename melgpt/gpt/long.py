@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from melgpt.gpt.model import GPT
-from melgpt.gpt.sampling import Sampling, guide, pick, probabilities
+from melgpt.gpt.sampling import Choice, Sampling, draw
+from melgpt.gpt.writing import Writer
 
 
 @dataclass(frozen=True)
@@ -86,31 +87,23 @@ def sample_windows(
     for each token of its clip. As long as one window suffices, the tokens are those of `sampling.sample`.
     given [B, S]: whole columns that are there already, those before the plan's first.
     """
-    batch, device = len(streams), nothing.device
+    clips, device = len(streams), nothing.device
     guided = sampling.guidance != 1
-    seen = torch.zeros(batch, 0, dtype=torch.int64, device=device) if given is None else given.to(device)
+    seen = torch.zeros(clips, 0, dtype=torch.int64, device=device) if given is None else given.to(device)
     begin = 0
     longest = max(window.stop - window.start for window in plan) * rows
-    cache = gpt.empty_cache(batch * (1 + guided), nothing.shape[1] + longest)
     no_code = torch.arange(gpt.vocabulary, device=device) >= codes
+    choice = Choice(sampling, lambda place: no_code, clips, longest)
+    writer = Writer(
+        gpt, choice, clips=clips, copies=1 + guided, prefix_length=nothing.shape[1], length=longest
+    )
     for window in plan:
         start, first, stop = (column * rows for column in (window.start, window.first, window.stop))
-        tokens = torch.zeros(batch, stop - start, dtype=torch.int64, device=device)
-        tokens[:, : first - start] = seen[:, start - begin : first - begin]
+        choice.uniforms[:, first - start : stop - start] = draw(streams, [stop - first] * clips)
         prefixes = torch.cat([prefix(window.start), nothing]) if guided else prefix(window.start)
-        with gpt.writing(batch * (1 + guided)):
-            logits = gpt.prefill(tokens[:, : first - start].repeat(1 + guided, 1), prefixes, cache)
-            for place in range(first - start, stop - start):
-                if guided:
-                    logits = guide(logits[:batch], logits[batch:], sampling.guidance)
-                logits = logits.masked_fill(no_code, -torch.inf)
-                uniform = torch.stack([torch.rand((), generator=s, dtype=torch.float64) for s in streams])
-                token = pick(probabilities(logits.cpu(), sampling), uniform).to(device)
-                tokens[:, place] = token
-                if place < stop - start - 1:
-                    logits = gpt.step(token.repeat(1 + guided), place, nothing.shape[1], cache)
-        seen, begin = tokens, start
-        yield tokens[:, first - start :]
+        seen = writer.write(prefixes, seen[:, start - begin : first - begin], stop - start).clone()
+        begin = start
+        yield seen[:, first - start :]
 
 
 def sample_long(

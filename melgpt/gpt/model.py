@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from melgpt.native.kernels import Kernels, find_kernels
+from melgpt.native.on_gpu import find_gpu_kernels, gpu_kernels_in
 from melgpt.nn.dropout import Dropout
 from melgpt.nn.linear import Linear, most_rows, packed
-from melgpt.nn.transformer import Angles, Block, BlockConfig, LayerCache, norm, rotary_angles
+from melgpt.nn.transformer import Angles, Block, BlockConfig, LayerCache, Place, norm, rotary_angles
 from melgpt.runtime import threads
 
 SMALL_BYTES = 64 << 20
@@ -43,29 +44,32 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(config, causal=causal) for _ in range(config.layers))
         self.norm = norm(config)
 
-    def _embed(self, tokens: Tensor, first: int) -> Tensor:
+    def _embed(self, tokens: Tensor, first: int | Tensor) -> Tensor:
         x = self.tokens(tokens)
         if self.row_embedding is None:
             return x
         return x + self._by_row(self.row_embedding.weight, first, tokens.shape[1])
 
-    def _by_row(self, table: Tensor, first: int, count: int) -> Tensor:
+    def _by_row(self, table: Tensor, first: int | Tensor, count: int) -> Tensor:
         """Of table [rows, D] the lines of the rows of tokens first … first + count - 1, [count, D]."""
         if count == 1:
-            return table[first % self.rows].unsqueeze(0)
+            return _lines(table, first % self.rows, 1)
+        if isinstance(first, Tensor):
+            raise ValueError("a place that a tensor tells is that of one token")
         # As an embedding, whose gradients are summed in one order whatever the threads.
         return F.embedding(torch.arange(first, first + count, device=table.device) % self.rows, table)
 
-    def _blocks(self, x: Tensor, start: int, cache: list[LayerCache] | None) -> Tensor:
-        end = start + x.shape[1]
-        if end > self.context:
-            raise ValueError(f"{end} positions are more than the {self.context} of this model")
+    def _blocks(self, x: Tensor, start: int | Tensor, cache: list[LayerCache] | None) -> Tensor:
+        count = x.shape[1]
+        if isinstance(start, int) and start + count > self.context:
+            raise ValueError(f"{start + count} positions are more than the {self.context} of this model")
         if self.positions is not None:
-            x = x + self.positions[start:end]
-        angles = self._angles(start, end, x.device)
+            x = x + _lines(self.positions, start, count)
+        angles = self._angles(start, count, x.device)
         x = self.dropout(x).to(self._precision)
+        place = _place(start, cache)
         for i, block in enumerate(self.blocks):
-            x = block(x, start, angles, None if cache is None else cache[i])
+            x = block(x, place, angles, None if cache is None else cache[i])
         return self.norm(x.to(self.tokens.weight.dtype))
 
     @property
@@ -79,8 +83,8 @@ class Transformer(nn.Module):
             if isinstance(layer, Linear):
                 layer.to(torch.bfloat16)
 
-    def _angles(self, start: int, end: int, device: torch.device) -> Angles | None:
-        """The rotary angles of positions start … end - 1, the same in all blocks."""
+    def _angles(self, start: int | Tensor, count: int, device: torch.device) -> Angles | None:
+        """The rotary angles of positions start … start + count - 1, the same in all blocks."""
         if self.positions is not None:
             return None
         if self._all_angles is None or self._all_angles[0].device != device:
@@ -89,7 +93,21 @@ class Transformer(nn.Module):
                 length = self.config.width // self.config.heads
                 self._all_angles = rotary_angles(torch.arange(self.context, device=device), length)
         cosine, sine = self._all_angles
-        return cosine[start:end], sine[start:end]
+        return _lines(cosine, start, count), _lines(sine, start, count)
+
+
+def _lines(table: Tensor, first: int | Tensor, count: int) -> Tensor:
+    """Of table [N, D] the lines first … first + count - 1; a tensor [1] stands for one line."""
+    return table[first : first + count] if isinstance(first, int) else table.index_select(0, first)
+
+
+def _place(start: int | Tensor, cache: list[LayerCache] | None) -> int | Place:
+    if isinstance(start, int):
+        return start
+    if cache is None:
+        raise ValueError("a position that a tensor tells needs a cache")
+    room = torch.arange(cache[0].keys.shape[2], device=start.device)
+    return Place(start, (room <= start)[None, None, None])
 
 
 def initialise(module: nn.Module) -> None:
@@ -116,6 +134,11 @@ class GPT(Transformer):
         self._by_kernels = False
 
     @property
+    def device(self) -> torch.device:
+        """Where it works."""
+        return self.head.weight.device
+
+    @property
     def _precision(self) -> torch.dtype:
         """The kernels take float32, and round it themselves where they may."""
         return torch.float32 if self._by_kernels else super()._precision
@@ -130,15 +153,16 @@ class GPT(Transformer):
         shape = (batch, self.config.heads, length, self.config.width // self.config.heads)
         halves = self._rounded and self._kernels() is not None
         kind = torch.bfloat16 if halves else self._precision
-        empty = partial(torch.empty, shape, dtype=kind, device=self.head.weight.device)
-        return [LayerCache(empty(), empty()) for _ in self.blocks]
+        # A step whose place is a tensor sees all room, and gives what is not yet written a weight of 0.
+        zeros = partial(torch.zeros, shape, dtype=kind, device=self.device)
+        return [LayerCache(zeros(), zeros()) for _ in self.blocks]
 
     def write_quickly(self, *, rounded: bool, kernels: bool) -> None:
         """How `writing` may lay it out: with weights read as bf16, with kernels that are compiled for it."""
         self._rounded, self._compiled = rounded, kernels
 
     def _kernels(self) -> Kernels | None:
-        return find_kernels() if self._compiled and self.head.weight.device.type == "cpu" else None
+        return find_kernels() if self._compiled and self.device.type == "cpu" else None
 
     @contextmanager
     def writing(self, sequences: int) -> Iterator[None]:
@@ -147,17 +171,28 @@ class GPT(Transformer):
         On one core where no product is worth two: those of a small GPT are over before a second has begun.
         Where all products are the kernels', they have the cores, and torch one: its threads are slow to wake.
         """
+        if self._compiled and self.device.type == "cuda" and (on_gpu := find_gpu_kernels()) is not None:
+            with self._by(True), gpu_kernels_in(self, on_gpu):
+                yield
+            return
         kernels = self._kernels()
         size = sum(4 * p.numel() for p in self.blocks.parameters()) * (2 if kernels else 1)
         cores = torch.get_num_threads() if size * sequences >= SMALL_BYTES else 1
-        self._by_kernels = kernels is not None and self._rounded and sequences <= most_rows()
+        by_kernels = kernels is not None and self._rounded and sequences <= most_rows()
+        with (
+            self._by(by_kernels),
+            packed(self, sequences, kernels, rounded=self._rounded),
+            kernels.on(cores) if kernels else nullcontext(),
+            threads(1 if by_kernels else cores),
+        ):
+            yield
+
+    @contextmanager
+    def _by(self, kernels: bool) -> Iterator[None]:
+        """Whether all products are kernels', until the end of the block."""
+        self._by_kernels = kernels
         try:
-            with (
-                packed(self, sequences, kernels, rounded=self._rounded),
-                kernels.on(cores) if kernels else nullcontext(),
-                threads(1 if self._by_kernels else cores),
-            ):
-                yield
+            yield
         finally:
             self._by_kernels = False
 
@@ -166,12 +201,15 @@ class GPT(Transformer):
         x = self._blocks(torch.cat([prefix, self._embed(tokens, 0)], dim=1), 0, cache)
         return self._logits(x[:, -1:], tokens.shape[1])[:, 0]
 
-    def step(self, token: Tensor, index: int, prefix_length: int, cache: list[LayerCache]) -> Tensor:
-        """token [B], the one at `index` of the sequence → logits [B, K] of the token at index + 1."""
+    def step(self, token: Tensor, index: int | Tensor, prefix_length: int, cache: list[LayerCache]) -> Tensor:
+        """token [B], the one at `index` of the sequence → logits [B, K] of the token at index + 1.
+
+        index: a number, or int64 [1] on the device, so that a step recorded once can be played at any.
+        """
         x = self._blocks(self._embed(token[:, None], index), prefix_length + index, cache)
         return self._logits(x, index + 1)[:, 0]
 
-    def _logits(self, x: Tensor, first: int) -> Tensor:
+    def _logits(self, x: Tensor, first: int | Tensor) -> Tensor:
         """x [B, S, C], the outputs that predict tokens first, first + 1, …"""
         logits = self.head(x)
         if self.row_bias is None:

@@ -1,11 +1,11 @@
-"""Sampling from a GPT as plain functions: filter the logits, pick a token, prefill, step.
+"""Sampling from a GPT: filter the logits, pick a token, and so on to the end of the sequence.
 
 Top-p: Holtzman et al. 2019, https://arxiv.org/abs/1904.09751. Min-p: Nguyen et al. 2024,
 https://arxiv.org/abs/2407.01082. Guidance: Ho and Salimans 2022, https://arxiv.org/abs/2207.12598.
 Every clip has a random stream of its own, so that it does not depend on the batch that it was made in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from melgpt.config import Config
 from melgpt.errors import UserError
 from melgpt.gpt.model import GPT
+from melgpt.gpt.writing import Writer
 
 
 class Sampling(Config):
@@ -53,9 +54,10 @@ def random_streams(seed: int, clips: int, first: int = 0) -> list[torch.Generato
 def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     """logits [B, K] → float64 probabilities [B, K] after temperature and the filters."""
     if sampling.temperature == 0:
-        return torch.nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).double()
+        return torch.zeros_like(logits, dtype=torch.float64).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
     logits = logits.double()
-    logits = (logits - logits.amax(-1, keepdim=True)) / sampling.temperature
+    if sampling.temperature != 1:
+        logits = (logits - logits.amax(-1, keepdim=True)) / sampling.temperature
     if 0 < sampling.top_k < logits.shape[-1]:
         smallest = logits.topk(sampling.top_k, dim=-1).values[:, -1:]
         logits = logits.masked_fill(logits < smallest, -torch.inf)
@@ -67,7 +69,8 @@ def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
         before = ordered.cumsum(-1) - ordered
         ordered = ordered.masked_fill(before >= sampling.top_p * share.sum(-1, keepdim=True), 0)
         share = torch.zeros_like(share).scatter(-1, order, ordered)
-    return share / share.sum(-1, keepdim=True)
+    filtered = sampling.min_p > 0 or sampling.top_p < 1
+    return share / share.sum(-1, keepdim=True) if filtered else share
 
 
 def pick(share: Tensor, uniform: Tensor) -> Tensor:
@@ -84,6 +87,51 @@ def guide(conditioned: Tensor, unconditioned: Tensor, guidance: float) -> Tensor
     """Classifier-free guidance on log-probabilities [B, K]."""
     conditioned, unconditioned = conditioned.log_softmax(-1), unconditioned.log_softmax(-1)
     return unconditioned + guidance * (conditioned - unconditioned)
+
+
+def look_ahead(streams: Sequence[torch.Generator], count: int) -> Tensor:
+    """The next numbers in [0, 1) of each stream, float64 [B, count]; the streams stay where they are."""
+    copies = [torch.Generator().set_state(stream.get_state()) for stream in streams]
+    return draw(copies, [count] * len(copies))
+
+
+def draw(streams: Sequence[torch.Generator], counts: Sequence[int]) -> Tensor:
+    """The next numbers in [0, 1) of each stream, as many as it is asked for, then 0: float64 [B, most]."""
+    drawn = [
+        torch.rand(count, generator=stream, dtype=torch.float64)
+        for stream, count in zip(streams, counts, strict=True)
+    ]
+    return torch.nn.utils.rnn.pad_sequence(drawn, batch_first=True)
+
+
+class Choice:
+    """Chooses tokens from logits: guidance, what may not come, temperature and filters, a number a token."""
+
+    def __init__(
+        self, sampling: Sampling, never: Callable[[int | Tensor], Tensor], clips: int, length: int
+    ) -> None:
+        """never: place of a token in the sequence → what it may not be, bool [K], on the device.
+
+        Probabilities are float64: on the CPU where the device has no such numbers, or they save nothing.
+        """
+        self.sampling, self.never = sampling, never
+        device = never(0).device
+        self.uniforms = torch.zeros(
+            clips, length, dtype=torch.float64, device=device if device.type == "cuda" else None
+        )
+
+    def __call__(self, logits: Tensor, place: int | Tensor) -> Tensor:
+        """Logits [B, K], with guidance those without the condition behind them, [2 B, K] → tokens [B].
+
+        The place: a number, or int64 [1] on the device.
+        """
+        if self.sampling.guidance != 1:
+            conditioned, unconditioned = logits.chunk(2)
+            logits = guide(conditioned, unconditioned, self.sampling.guidance)
+        logits = logits.masked_fill(self.never(place), -torch.inf)
+        uniform = self.uniforms[:, place] if isinstance(place, int) else self.uniforms.index_select(1, place)
+        share = probabilities(logits.to(self.uniforms.device), self.sampling)
+        return pick(share, uniform.reshape(len(share))).to(logits.device)
 
 
 @torch.inference_mode()
@@ -106,34 +154,23 @@ def sample(
     """
     if length % rows:
         raise ValueError(f"{length} tokens are not whole columns of {rows} rows")
-    guided = sampling.guidance != 1
-    prefixes = torch.cat([prefix, nothing]) if guided else prefix
-    batch = prefix.shape[0]
-    cache = gpt.empty_cache(len(prefixes), prefix.shape[1] + length)
-    tokens = torch.zeros(batch, 0, dtype=torch.int64, device=prefix.device)
-    with gpt.writing(len(prefixes)):
-        logits = gpt.prefill(tokens.repeat(len(prefixes) // batch, 1), prefixes, cache)
-        is_end = torch.arange(logits.shape[-1], device=prefix.device) == (-1 if end is None else end)
-        lengths = torch.full((batch,), length, device=prefix.device)
-        for index in range(length):
-            if guided:
-                logits = guide(logits[:batch], logits[batch:], sampling.guidance)
-            if index == 0 or index % rows:
-                logits = logits.masked_fill(is_end, -torch.inf)
-            uniform = _draw(streams, (lengths == length).tolist())
-            token = pick(probabilities(logits.cpu(), sampling), uniform).to(prefix.device)
-            lengths = torch.where(is_end[token] & (lengths == length), index, lengths)
-            tokens = torch.cat([tokens, token[:, None]], dim=1)
-            if bool((lengths < length).all()) or index == length - 1:
-                break
-            logits = gpt.step(token.repeat(len(prefixes) // batch), index, prefix.shape[1], cache)
-    return [row[: int(n)] for row, n in zip(tokens, lengths, strict=True)]
-
-
-def _draw(streams: Sequence[torch.Generator], going: list[bool]) -> Tensor:
-    """A number in [0, 1) from each stream whose clip is still going, 0 for the others: float64 [B]."""
-    draws = [
-        torch.rand((), generator=stream, dtype=torch.float64) if on else torch.zeros((), dtype=torch.float64)
-        for stream, on in zip(streams, going, strict=True)
-    ]
-    return torch.stack(draws)
+    clips, device = len(prefix), prefix.device
+    is_end = torch.arange(gpt.vocabulary, device=device) == (-1 if end is None else end)
+    choice = Choice(sampling, lambda place: is_end & ((place == 0) | (place % rows != 0)), clips, length)
+    choice.uniforms.copy_(look_ahead(streams, length))
+    prefixes = torch.cat([prefix, nothing]) if sampling.guidance != 1 else prefix
+    writer = Writer(
+        gpt,
+        choice,
+        clips=clips,
+        copies=len(prefixes) // clips,
+        prefix_length=prefix.shape[1],
+        length=length,
+    )
+    given = torch.zeros(clips, 0, dtype=torch.int64, device=device)
+    done = None if end is None else lambda tokens: bool((tokens == end).any(1).all())
+    tokens = writer.write(prefixes, given, length, done)
+    ended = tokens == (-1 if end is None else end)
+    lengths = torch.where(ended.any(1), ended.int().argmax(1), length).tolist()
+    draw(streams, [min(n + 1, length) for n in lengths])
+    return [row[:n] for row, n in zip(tokens, lengths, strict=True)]

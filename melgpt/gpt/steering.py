@@ -54,7 +54,7 @@ class Steering:
 
     def prefix(self, clips: int, column: int = 0) -> Tensor:
         """The prefix [B, P, C] of so many clips, for a window that starts at a column."""
-        device = self.prior.gpt.head.weight.device
+        device = self.prior.gpt.device
         label = torch.full((clips,), self.index, device=device)
         if self.features is None:
             return self.prior.prefix(label)

@@ -54,13 +54,16 @@ class _Drop(torch.autograd.Function):
         return None, ctx.kernels.dropout(gradient, *ctx.drawn), None, None
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool, dropout: float = 0.0) -> Tensor:
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, *, causal: bool, dropout: float = 0.0, seen: Tensor | None = None
+) -> Tensor:
     """Attention of q, k, v [B, heads, S, D]: each position over all, or `causal`, over those up to its own.
 
-    dropout: share of the weights that are dropped, from 0 to less than 1.
+    dropout: share of the weights that are dropped, from 0 to less than 1. seen: without both of these, which
+    positions are seen, bool [1, 1, 1, S].
     """
     if not dropout or q.device.type != "cpu":
-        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=causal)
+        return F.scaled_dot_product_attention(q, k, v, seen, dropout_p=dropout, is_causal=causal)
     # torch has this in many passes over memory, some of them in float32.
     hidden = torch.zeros(q.shape[2], k.shape[2], dtype=q.dtype)
     if causal:

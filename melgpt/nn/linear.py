@@ -14,21 +14,41 @@ import torch
 from torch import Tensor, nn
 
 from melgpt.native.kernels import Kernels, kernels_in
+from melgpt.native.on_gpu import UsesGpu
 from melgpt.runtime import has_matrix_units
 
 ONE_ROW_BYTES = 8 << 20
 """Weights of a layer from which on oneDNN's kernel is quicker for a single row, too."""
 
 Product = Callable[[Tensor], Tensor]
+NormParts = tuple[Tensor, Tensor | None, float]
+"""Weight and, of a LayerNorm, bias [C]; what is added to the variance."""
 
 
-class Linear(nn.Linear):
-    """nn.Linear; inside `packed` it multiplies with the kernel for few rows."""
+class Linear(UsesGpu, nn.Linear):
+    """nn.Linear; inside `packed` it multiplies with the kernel for few rows.
+
+    It takes along what comes before and after it, since a kernel for a GPU does all at once: `before`
+    normalises the input, `then` is an activation or dropout, `onto` is added.
+    """
 
     product: Product | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) if self.product is None else self.product(x)
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        before: nn.Module | None = None,
+        then: nn.Module | None = None,
+        onto: Tensor | None = None,
+    ) -> Tensor:
+        if self.on_gpu is not None:
+            norm, activation = getattr(before, "parts", None), getattr(then, "name", "")
+            return self.on_gpu.linear(x, self.weight, self.bias, norm=norm, activation=activation, onto=onto)
+        x = x if before is None else before(x)
+        made = super().forward(x) if self.product is None else self.product(x)
+        made = made if then is None else then(made)
+        return made if onto is None else onto + made
 
 
 @contextmanager

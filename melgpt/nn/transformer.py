@@ -4,6 +4,7 @@ Sources: minGPT's block as in SpecVQGAN; RMSNorm https://arxiv.org/abs/1910.0746
 https://arxiv.org/abs/2104.09864; SwiGLU https://arxiv.org/abs/2002.05202; QK-norm https://arxiv.org/abs/2010.04245.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -15,8 +16,9 @@ from torch.nn import functional as F
 
 from melgpt.config import Config
 from melgpt.native.kernels import Kernels, UsesKernels, find_kernels
+from melgpt.native.on_gpu import UsesGpu
 from melgpt.nn.dropout import Dropout, attend
-from melgpt.nn.linear import Linear
+from melgpt.nn.linear import Linear, NormParts
 
 
 class BlockConfig(Config):
@@ -61,6 +63,16 @@ class BlockConfig(Config):
 
 
 @dataclass
+class Place:
+    """The place of one position that a tensor tells: a step that was recorded once can be played at any."""
+
+    index: Tensor
+    """int64 [1], on the device."""
+    seen: Tensor
+    """Which positions of the cache it sees: bool [1, 1, 1, room]."""
+
+
+@dataclass
 class LayerCache:
     """Keys and values [B, heads, room, C / heads] of the positions a layer has seen; written in place.
 
@@ -69,6 +81,17 @@ class LayerCache:
 
     keys: Tensor
     values: Tensor
+
+    def add(self, k: Tensor, v: Tensor, start: "int | Place") -> tuple[Tensor, Tensor]:
+        """Write k, v [B, heads, S, D] from `start` on; what is there up to them, or at a `Place` all room."""
+        if isinstance(start, Place):
+            for kept, new in ((self.keys, k), (self.values, v)):
+                kept.index_copy_(2, start.index, new.to(kept.dtype))
+            return self.keys.to(k.dtype), self.values.to(v.dtype)
+        end = start + k.shape[2]
+        self.keys[:, :, start:end] = k
+        self.values[:, :, start:end] = v
+        return self.keys[:, :, :end].to(k.dtype), self.values[:, :, :end].to(v.dtype)
 
 
 EPSILON = 1e-6
@@ -80,6 +103,11 @@ class RMSNorm(UsesKernels, nn.RMSNorm):
 
     def __init__(self, width: int) -> None:
         super().__init__(width, eps=EPSILON)
+
+    @property
+    def parts(self) -> NormParts:
+        """Weight, no bias, what is added to the mean square."""
+        return self.weight, None, EPSILON
 
     def forward(self, x: Tensor) -> Tensor:
         if self.kernels is not None and x.dtype == self.weight.dtype == torch.float32:
@@ -114,6 +142,11 @@ class _RMSNorm(torch.autograd.Function):
 class LayerNorm(UsesKernels, nn.LayerNorm):
     """torch's."""
 
+    @property
+    def parts(self) -> NormParts:
+        """Weight, bias, what is added to the variance."""
+        return self.weight, self.bias, self.eps
+
     def forward(self, x: Tensor) -> Tensor:
         if self.kernels is not None and x.dtype == self.weight.dtype == torch.float32:
             return self.kernels.layer_norm(x, self.weight, self.bias, self.eps)
@@ -142,7 +175,7 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     return (x * cosine + x.roll(x.shape[-1] // 2, -1) * sine).to(x.dtype)
 
 
-class Attention(UsesKernels, nn.Module):
+class Attention(UsesKernels, UsesGpu, nn.Module):
     """Self-attention, over a cache where one is given; `causal` positions see those before them alone."""
 
     def __init__(self, config: BlockConfig, *, causal: bool = True) -> None:
@@ -155,61 +188,101 @@ class Attention(UsesKernels, nn.Module):
         self.query_norm = RMSNorm(length) if config.qk_norm else nn.Identity()
         self.key_norm = RMSNorm(length) if config.qk_norm else nn.Identity()
 
-    def forward(self, x: Tensor, start: int, angles: Angles | None, cache: LayerCache | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        start: int | Place,
+        angles: Angles | None,
+        cache: LayerCache | None,
+        *,
+        before: nn.Module | None = None,
+        then: nn.Module | None = None,
+        onto: Tensor | None = None,
+    ) -> Tensor:
         """x [B, S, C] at positions start, start + 1, …; with a cache, earlier positions are read from it.
 
-        angles: of these positions, see `rotary_angles`; None where positions are learned.
+        angles: of these positions, see `rotary_angles`; None where positions are learned. before, then, onto:
+        what the first and the last of its products take along, see `Linear`.
         """
-        qkv = self.qkv(x)
-        if self.kernels is not None and cache is not None and x.shape[1] == 1 and qkv.dtype == torch.float32:
+        qkv = self.qkv(x, before=before)
+        if cache is not None and x.shape[1] == 1 and (attend_last := self._attend_last(qkv, start, cache)):
             norms = [norm.weight for norm in (self.query_norm, self.key_norm) if isinstance(norm, RMSNorm)]
-            return self.project(
-                self.kernels.attend(qkv, cache.keys, cache.values, start, angles, norms, EPSILON)
-            )
+            position = start.index if isinstance(start, Place) else start
+            attended = attend_last(qkv, cache.keys, cache.values, position, angles, norms, EPSILON)
+            return self.project(attended, then=then, onto=onto)
         q, k, v = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         q, k = self.query_norm(q), self.key_norm(k)
-        end = start + x.shape[1]
         if angles is not None:
             q, k = rotate(q, *angles), rotate(k, *angles)
         if cache is not None:
-            cache.keys[:, :, start:end] = k
-            cache.values[:, :, start:end] = v
-            k, v = (kept[:, :, :end].to(q.dtype) for kept in (cache.keys, cache.values))
+            k, v = cache.add(k, v, start)
         several = x.shape[1] > 1
-        if several and start > 0:
+        if several and start != 0:
             raise ValueError("several positions at once are only possible at the start of a sequence")
         dropout = self.dropout if self.training else 0.0
-        attended = attend(q, k, v, causal=several and self.causal, dropout=dropout)
-        return self.project(attended.transpose(1, 2).flatten(2))
+        seen = start.seen if isinstance(start, Place) else None
+        attended = attend(q, k, v, causal=several and self.causal, dropout=dropout, seen=seen)
+        return self.project(attended.transpose(1, 2).flatten(2), then=then, onto=onto)
+
+    def _attend_last(
+        self, qkv: Tensor, start: int | Place, cache: LayerCache
+    ) -> Callable[..., Tensor] | None:
+        """A kernel for one position over those before it, if there is one for this."""
+        if isinstance(start, Place):
+            return self.on_gpu.attend if self.on_gpu is not None and self.on_gpu.attends(cache.keys) else None
+        return self.kernels.attend if self.kernels is not None and qkv.dtype == torch.float32 else None
 
 
-class SwiGLU(UsesKernels, nn.Module):
-    def __init__(self, config: BlockConfig) -> None:
+class _Gate(UsesKernels, nn.Module):
+    name = "swiglu"
+
+    def forward(self, both: Tensor) -> Tensor:
+        if self.kernels is not None and both.dtype == torch.float32:
+            return self.kernels.swiglu(both)
+        gate, value = both.chunk(2, dim=-1)
+        return F.silu(gate) * value
+
+
+class _Curve(UsesKernels, nn.Module):
+    name = "gelu"
+
+    def forward(self, inner: Tensor) -> Tensor:
+        if self.kernels is not None and inner.dtype == torch.float32:
+            return self.kernels.gelu(inner)
+        return F.gelu(inner)
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with an activation between them; with the options of `Linear` around both."""
+
+    def __init__(self, config: BlockConfig, made: int, hidden: int, activation: nn.Module) -> None:
+        """made: outputs of the first layer, of which the activation leaves so many hidden ones."""
         super().__init__()
+        self.inward = Linear(config.width, made, bias=config.bias)
+        self.outward = Linear(hidden, config.width, bias=config.bias)
+        self.activation = activation
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        before: nn.Module | None = None,
+        then: nn.Module | None = None,
+        onto: Tensor | None = None,
+    ) -> Tensor:
+        return self.outward(self.inward(x, before=before, then=self.activation), then=then, onto=onto)
+
+
+class SwiGLU(FeedForward):
+    def __init__(self, config: BlockConfig) -> None:
         # Two thirds of 4 C, rounded up to a multiple of 32: as many weights as the GELU form.
         hidden = -(-8 * config.width // 3 // 32) * 32
-        self.inward = Linear(config.width, 2 * hidden, bias=config.bias)
-        self.outward = Linear(hidden, config.width, bias=config.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        both = self.inward(x)
-        if self.kernels is not None and both.dtype == torch.float32:
-            return self.outward(self.kernels.swiglu(both))
-        gate, value = both.chunk(2, dim=-1)
-        return self.outward(F.silu(gate) * value)
+        super().__init__(config, 2 * hidden, hidden, _Gate())
 
 
-class GELU(UsesKernels, nn.Module):
+class GELU(FeedForward):
     def __init__(self, config: BlockConfig) -> None:
-        super().__init__()
-        self.inward = Linear(config.width, 4 * config.width, bias=config.bias)
-        self.outward = Linear(4 * config.width, config.width, bias=config.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        inner = self.inward(x)
-        if self.kernels is not None and inner.dtype == torch.float32:
-            return self.outward(self.kernels.gelu(inner))
-        return self.outward(F.gelu(inner))
+        super().__init__(config, 4 * config.width, 4 * config.width, _Curve())
 
 
 class Block(nn.Module):
@@ -223,7 +296,11 @@ class Block(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, start: int = 0, angles: Angles | None = None, cache: LayerCache | None = None
+        self,
+        x: Tensor,
+        start: int | Place = 0,
+        angles: Angles | None = None,
+        cache: LayerCache | None = None,
     ) -> Tensor:
-        x = x + self.dropout(self.attention(self.norm1(x), start, angles, cache))
-        return x + self.dropout(self.feed_forward(self.norm2(x)))
+        x = self.attention(x, start, angles, cache, before=self.norm1, then=self.dropout, onto=x)
+        return self.feed_forward(x, before=self.norm2, then=self.dropout, onto=x)
