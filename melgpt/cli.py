@@ -67,12 +67,14 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(module: object, args: argparse.Namespace) -> int:
     from melgpt.errors import UserError
+    from melgpt.native.wanted import kernels_if
     from melgpt.pages import kept_pages
     from melgpt.paths import disk_message
 
     try:
         # Where memory is limited, free memory inside of what was kept would not go back.
-        with nullcontext() if getattr(args, "memory", None) else kept_pages():
+        pages = nullcontext() if getattr(args, "memory", None) else kept_pages()
+        with pages, kernels_if(getattr(args, "compile", None) != "off"):
             return int(module.run(args))  # type: ignore[attr-defined]
     except KeyboardInterrupt:
         return complain("stopped; what was finished is kept, run the same command again to go on")

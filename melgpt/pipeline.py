@@ -22,6 +22,7 @@ from melgpt.gpt.prior import Prior
 from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.gpt.steering import Steering, takes_label
 from melgpt.gpt.vae import GPTVAE
+from melgpt.native.wanted import kernels_if
 from melgpt.runtime import RuntimeConfig
 from melgpt.streaming import LongSound
 from melgpt.types import Audio, Codes, Mel
@@ -85,7 +86,8 @@ class SoundModel:
     @torch.inference_mode()
     def encode(self, audio: Audio) -> Codes:
         """One sound, any rate and length → its codes."""
-        mel = analyse(resample(audio, self.codec.scale.rate), self.codec.scale)
+        with kernels_if(self.runtime.compile != "off"):
+            mel = analyse(resample(audio, self.codec.scale.rate), self.codec.scale)
         grid = self.codec.tokenize(mel.values.to(self.device)).cpu()
         return Codes(grid, self.codec.codebook_size, self.fingerprints["codec"], mel.values.shape[-1])
 

@@ -26,9 +26,8 @@ class RuntimeConfig(Config):
     threads: int = Field(0, ge=0)
     """Cores of the CPU to use; 0: all, and one where the work is too small for several."""
     compile: Compile = "auto"
-    """`auto`: our own kernels, where there is a C compiler; `off`: none but those of mels, and in training of
-    dropout and RMSNorm; `on`: also what turns codes to sound, by torch.compile, docs/performance.md says when
-    it pays."""
+    """`auto`: our own kernels, where there is a C compiler; `off`: none; `on`: also what turns codes to
+    sound, by torch.compile, docs/performance.md says when it pays."""
 
     def place(self, parts: Iterable[Any]) -> torch.device:
         """Put trained parts where they are to work, in the precision that the processor is good at.

@@ -7,6 +7,7 @@ import torch
 
 from conftest import MICRO, melgpt
 from melgpt import runtime
+from melgpt.native.kernels import Kernels
 
 
 @pytest.mark.parametrize(("units", "chosen"), [(True, "bf16"), (False, "fp32")])
@@ -83,3 +84,17 @@ def test_a_run_in_bf16_learns_too(trained: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "prior.safetensors").is_file()
+
+
+@pytest.mark.parametrize("switch", ["runtime.compile=off", "runtime.compile=auto"])
+def test_one_switch_leaves_no_kernel(kernels: Kernels, corpus: Path, tmp_path: Path, switch: str) -> None:
+    """Not those of mels, not those of training: nothing is compiled."""
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    done = melgpt("fit", corpus, "--out", run, "--recipe", MICRO, switch, XDG_CACHE_HOME=str(cache))
+    assert done.returncode == 0, done.stderr
+    assert (cache / "melgpt").exists() == (switch == "runtime.compile=auto")
+    options = ["--compile", switch.removeprefix("runtime.compile=")]
+    sound = next(corpus.rglob("*.wav"))
+    done = melgpt("reconstruct", run, sound, tmp_path / "again.wav", *options, XDG_CACHE_HOME=str(cache))
+    assert done.returncode == 0, done.stderr
+    assert (cache / "melgpt").exists() == (switch == "runtime.compile=auto")

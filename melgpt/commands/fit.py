@@ -21,13 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from melgpt.native.wanted import kernels_if
     from melgpt.progress import say
     from melgpt.training.fit import Run
     from melgpt.training.recipe import Recipe
 
     recipe = Recipe.read(args.recipe or recipe_of(args.out), args.changes)
     run = Run(args.out, recipe, memory=args.memory)
-    run.fit(args.source)
+    with kernels_if(recipe.runtime.compile != "off"):
+        run.fit(args.source)
     first = run.labels[0]
     say(f'done: melgpt generate {args.out} --label "{first}" -n 8 --out new/')
     return 0

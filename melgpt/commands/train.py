@@ -6,9 +6,14 @@ The VAE, which `fit` leaves out, is what `interpolate` needs; it is trained as a
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from melgpt.arguments import MEMORY_HELP, memory_size
 from melgpt.paths import RECIPE_HELP, recipe_of
+
+if TYPE_CHECKING:
+    from melgpt.data.store import Store
+    from melgpt.training.recipe import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,12 +28,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from melgpt.data.store import Store
-    from melgpt.training.fit_listeners import ListenerTraining
-    from melgpt.training.fit_vae import VAERun
+    from melgpt.native.wanted import kernels_if
     from melgpt.training.recipe import Recipe
 
     store = Store.open(args.data)
     recipe = Recipe.read(args.recipe or recipe_of(args.out), args.changes)
+    with kernels_if(recipe.runtime.compile != "off"):
+        _train(args, recipe, store)
+    return 0
+
+
+def _train(args: argparse.Namespace, recipe: "Recipe", store: "Store") -> None:
+    from melgpt.training.fit_listeners import ListenerTraining
+    from melgpt.training.fit_vae import VAERun
+
     work = VAERun(args.out, recipe, memory=args.memory)
     if args.stage == "codec":
         work.train_codec(store)
@@ -42,4 +55,3 @@ def run(args: argparse.Namespace) -> int:
         work.train_vae(store)
     else:
         ListenerTraining(args.out / "listeners", recipe.train.classifier, recipe.runtime).train_all(store)
-    return 0

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from melgpt.compat.folders import LAST, Experiment
 from melgpt.errors import UserError
 from melgpt.progress import say
-from melgpt.runtime import choose_device, lightning_precision
+from melgpt.runtime import choose_device, lightning_precision, quick_products
 from melgpt.training.callbacks import ShowProgress, StepSeed
 from melgpt.training.checkpoint_io import AtomicCheckpointIO, quiet_disk_errors
 from melgpt.training.data import EpochData
@@ -69,7 +69,7 @@ def fit(
             raise UserError(f"{resume} has {done} epochs behind it: --epochs {epochs} leaves none to train")
         say(f"{experiment.name}: going on from {resume}, {done} of {epochs} epochs are done")
     try:
-        with warnings.catch_warnings(), quiet_disk_errors():
+        with warnings.catch_warnings(), quiet_disk_errors(), quick_products(recipe.runtime.precision):
             warnings.simplefilter("ignore")
             trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
     except SystemExit:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from melgpt.native import compiler
+from melgpt.native import compiler, wanted
 from melgpt.native.calls import FLOAT, INT, LONG, POINTER, WORD, address, function
 from melgpt.native.maps import MapKernels
 
@@ -262,9 +262,17 @@ class UsesKernels:
     kernels: Kernels | None = None
 
 
-@functools.cache
 def find_kernels() -> Kernels | None:
-    """The kernels; None where they cannot be had: no C compiler, or no place to keep what it makes."""
+    """The kernels; None where they cannot be had: no C compiler, or no place to keep what it makes.
+
+    None in a block of `wanted.kernels_if` that does not want them, too.
+    """
+    return compiled_kernels() if wanted.kernels_wanted() else None
+
+
+@functools.cache
+def compiled_kernels() -> Kernels | None:
+    """What `find_kernels` finds, wanted or not."""
     found = compiler.compiled()
     return None if found is None else Kernels(found)
 

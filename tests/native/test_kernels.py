@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from melgpt.native import compiler
-from melgpt.native.kernels import Bank, Kernels, find_kernels, kernels_in
+from melgpt.native.kernels import Bank, Kernels, compiled_kernels, find_kernels, kernels_in
+from melgpt.native.wanted import kernels_if
 from melgpt.nn.linear import Linear, packed
 from melgpt.nn.transformer import (
     GELU,
@@ -29,9 +30,9 @@ from melgpt.runtime import threads
 
 @pytest.fixture
 def anew() -> Iterator[None]:
-    find_kernels.cache_clear()
+    compiled_kernels.cache_clear()
     yield
-    find_kernels.cache_clear()
+    compiled_kernels.cache_clear()
 
 
 def _linear(
@@ -261,7 +262,7 @@ def test_what_was_compiled_is_kept(
     assert find_kernels() is not None
     (library,) = (tmp_path / "melgpt").iterdir()
     written = library.stat().st_mtime_ns
-    find_kernels.cache_clear()
+    compiled_kernels.cache_clear()
     assert find_kernels() is not None
     assert [(file, file.stat().st_mtime_ns) for file in (tmp_path / "melgpt").iterdir()] == [
         (library, written)
@@ -300,10 +301,20 @@ def test_another_processor_gets_its_own(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert find_kernels() is not None
-    find_kernels.cache_clear()
+    compiled_kernels.cache_clear()
     monkeypatch.setattr(compiler, "_processor", lambda: "another")
     assert find_kernels() is not None
     assert len(list((tmp_path / "melgpt").iterdir())) == 2
+
+
+def test_none_are_found_where_they_are_not_wanted(kernels: Kernels) -> None:
+    with kernels_if(True):
+        assert find_kernels() is kernels
+    with kernels_if(False):
+        assert find_kernels() is None
+        with kernels_if(True):
+            assert find_kernels() is None, "an outer block decides"
+    assert find_kernels() is kernels
 
 
 def test_packed_layers_read_rounded_weights_only_where_that_is_allowed(kernels: Kernels) -> None:
