@@ -16,6 +16,7 @@ from melgpt.native.kernels import Kernels, find_kernels
 from melgpt.native.on_gpu import find_gpu_kernels, gpu_kernels_in
 from melgpt.nn.dropout import Dropout
 from melgpt.nn.linear import Linear, most_rows, packed
+from melgpt.nn.recorded import RecordedBlocks
 from melgpt.nn.transformer import Angles, Block, BlockConfig, LayerCache, Place, norm, rotary_angles
 from melgpt.runtime import threads
 
@@ -67,10 +68,16 @@ class Transformer(nn.Module):
             x = x + _lines(self.positions, start, count)
         angles = self._angles(start, count, x.device)
         x = self.dropout(x).to(self._precision)
+        return self.norm(self._through(x, start, angles, cache).to(self.tokens.weight.dtype))
+
+    def _through(
+        self, x: Tensor, start: int | Tensor, angles: Angles | None, cache: list[LayerCache] | None
+    ) -> Tensor:
+        """All blocks, one after the other."""
         place = _place(start, cache)
         for i, block in enumerate(self.blocks):
             x = block(x, place, angles, None if cache is None else cache[i])
-        return self.norm(x.to(self.tokens.weight.dtype))
+        return x
 
     @property
     def _precision(self) -> torch.dtype:
@@ -106,8 +113,7 @@ def _place(start: int | Tensor, cache: list[LayerCache] | None) -> int | Place:
         return start
     if cache is None:
         raise ValueError("a position that a tensor tells needs a cache")
-    room = torch.arange(cache[0].keys.shape[2], device=start.device)
-    return Place(start, (room <= start)[None, None, None])
+    return Place.at(start, cache)
 
 
 def initialise(module: nn.Module) -> None:
@@ -132,6 +138,17 @@ class GPT(Transformer):
         self.apply(initialise)
         self.write_quickly(rounded=False, kernels=True)
         self._by_kernels = False
+        self._recorded: RecordedBlocks | None = None
+
+    def _through(
+        self, x: Tensor, start: int | Tensor, angles: Angles | None, cache: list[LayerCache] | None
+    ) -> Tensor:
+        kernels_alone = self._by_kernels and self.device.type == "cpu"
+        if not kernels_alone or cache is None or x.shape[1] > 1 or isinstance(start, Tensor):
+            return super()._through(x, start, angles, cache)
+        if self._recorded is None or self._recorded.cache is not cache:
+            self._recorded = RecordedBlocks(list(self.blocks), cache)
+        return self._recorded(x, start, angles)
 
     @property
     def device(self) -> torch.device:
@@ -190,11 +207,11 @@ class GPT(Transformer):
     @contextmanager
     def _by(self, kernels: bool) -> Iterator[None]:
         """Whether all products are kernels', until the end of the block."""
-        self._by_kernels = kernels
+        self._by_kernels, self._recorded = kernels, None
         try:
             yield
         finally:
-            self._by_kernels = False
+            self._by_kernels, self._recorded = False, None
 
     def prefill(self, tokens: Tensor, prefix: Tensor, cache: list[LayerCache]) -> Tensor:
         """Like `forward`, filling the cache; logits [B, K] of the token after the last one only."""

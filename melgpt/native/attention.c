@@ -6,6 +6,7 @@
 
 #define CHUNK 4   /* vectors of a value whose sums stay in registers */
 #define BLOCK 1024 /* positions at a time: their shares lie on the stack */
+#define WORTH_A_SECOND (1 << 17) /* products from which on a second core begins before they are over */
 #define TOGETHER 4 /* heads that one helper takes at a time where there are enough */
 #define LINE 64    /* bytes that are fetched at once */
 
@@ -146,13 +147,15 @@ static void attend_heads(const void *task, int part)
 }
 
 /* qkv [batch, 3, heads, length]; cosine, sine [length] or none; query_weight, key_weight [length] or none; keys, values
- * [batch, heads, room, length], of which this position is written, bfloat16 where `rounded`; y [batch, heads, length]. */
+ * [batch, heads, room, length], of which the position that stands at `at` is written, bfloat16 where `rounded`;
+ * y [batch, heads, length]. */
 void attend(
     const float *qkv, const float *cosine, const float *sine, const float *query_weight, const float *key_weight,
-    float epsilon, void *keys, void *values, float *y, int batch, int heads, int length, long room, int position,
-    int rounded, int threads)
+    float epsilon, void *keys, void *values, float *y, int batch, int heads, int length, long room,
+    const int64_t *at, int rounded, int threads)
 {
-    const int together = heads % TOGETHER || batch == 1 ? 1 : TOGETHER;
+    const int together = heads % TOGETHER || batch == 1 ? 1 : TOGETHER, position = (int)*at;
+    if ((long)batch * heads * length * (position + 1) < WORTH_A_SECOND) threads = 1;
     const struct attention task = {qkv,    cosine, sine,  query_weight, key_weight, epsilon,  keys,    values,
                                    y,      heads,  length, room,        position,   rounded, together};
     share(attend_heads, &task, batch * heads / together, threads);

@@ -31,12 +31,54 @@ class Calls:
             self._cores_given = before
 
 
+class Tape:
+    """Calls of kernels in their order, to be made again on the same memory."""
+
+    def __init__(self) -> None:
+        self._calls: list[tuple[Any, tuple[Any, ...]]] = []
+        self._kept: list[Tensor] = []
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Until the end of the block calls are made and put on the tape, with the tensors they work on."""
+        _tapes.append(self)
+        try:
+            yield
+        finally:
+            _tapes.remove(self)
+
+    def add(self, function: Any, arguments: tuple[Any, ...]) -> None:
+        self._calls.append((function, arguments))
+
+    def keep(self, tensor: Tensor) -> None:
+        self._kept.append(tensor)
+
+    def play(self) -> None:
+        """All calls once more: they read and write where they did when they were recorded."""
+        for function, arguments in self._calls:
+            function(*arguments)
+
+
+_tapes: list[Tape] = []
+"""Those that are being recorded."""
+
+
 def function(function: Any, arguments: list[Any], result: Any = None) -> Any:
-    """A function of the library that is told what it takes and gives."""
+    """A function of the library that is told what it takes and gives, as one that can be recorded."""
     function.argtypes, function.restype = arguments, result
-    return function
+
+    def call(*given: Any) -> Any:
+        for tape in _tapes:
+            tape.add(function, given)
+        return function(*given)
+
+    return call
 
 
 def address(tensor: Tensor | None) -> int | None:
     """Where its numbers lie; the caller sees to it that they lie there in order."""
-    return None if tensor is None else tensor.data_ptr()
+    if tensor is None:
+        return None
+    for tape in _tapes:
+        tape.keep(tensor)
+    return tensor.data_ptr()

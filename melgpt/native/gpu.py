@@ -40,10 +40,11 @@ class GpuKernels:
         activation: str = "",
         onto: Tensor | None = None,
     ) -> Tensor:
-        """x [..., inputs] → activation(norm(x) weight^T + bias) + onto, [..., outputs], in float32.
+        """x [..., inputs] → activation(norm(x) weight^T + bias) + onto, [..., outputs].
 
-        weight [outputs, inputs], float32 or bfloat16. activation: `gelu`, or `swiglu`, which halves the
-        outputs, or nothing.
+        In float32; of more than `MOST_ROWS` rows, with nothing to add to, in the precision of the weight
+        [outputs, inputs], float32 or bfloat16. activation: `gelu`, or `swiglu`, which halves the outputs, or
+        nothing.
         """
         x = x.contiguous()
         rows = x.numel() // x.shape[-1]
@@ -143,7 +144,7 @@ def _early(rows: int) -> dict[str, bool]:
 
 @triton.jit
 def _normed(x, scale, shift, k, inside, width, epsilon, NORM: tl.constexpr):  # type: ignore[no-untyped-def]
-    """x [WIDE], 0 outside, normalised."""
+    """x [WIDE], 0 outside, normalised; NORM: 0, 1, 2 as PLAIN, RMS, LAYER."""
     if NORM == 1:
         x = x * tl.rsqrt(tl.sum(x * x, axis=0) / width + epsilon)
         x = x * tl.load(scale + k, mask=inside, other=0.0).to(tl.float32)
@@ -184,7 +185,10 @@ def _linear(  # type: ignore[no-untyped-def]
     AT_ONCE: tl.constexpr,
     EARLY: tl.constexpr,
 ):
-    """AT_ONCE outputs of all rows: their weights are read once, each row's input anew."""
+    """AT_ONCE outputs of all rows: their weights are read once, each row's input anew.
+
+    ACTIVATION: 0, 1, 2 as PLAIN, GELU, SWIGLU.
+    """
     if EARLY:
         gdc_launch_dependents()
     n = tl.program_id(0) * AT_ONCE + tl.arange(0, AT_ONCE)

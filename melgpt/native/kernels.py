@@ -26,7 +26,7 @@ class Kernels(MapKernels):
         super().__init__(library)
         self._outputs: int = library.outputs_at_once()
         self._in_order = function(library.in_order, [POINTER, POINTER, *[INT] * 3])
-        self._linear = function(library.linear, [*[POINTER] * 5, *[INT] * 5])
+        self._linear = function(library.linear, [*[POINTER] * 6, *[INT] * 5])
         self._rms_norm = function(library.rms_norm, [*[POINTER] * 3, INT, INT, FLOAT, INT])
         self._rms_forth = function(library.rms_norm_forth, [*[POINTER] * 4, FLOAT, LONG, *[INT] * 3])
         self._rms_back = function(library.rms_norm_back, [*[POINTER] * 7, LONG, *[INT] * 3])
@@ -35,7 +35,7 @@ class Kernels(MapKernels):
         self._gelu = function(library.gelu, [POINTER, POINTER, *[INT] * 3])
         self._swiglu = function(library.swiglu, [POINTER, POINTER, *[INT] * 3])
         self._dropout = function(library.dropout, [*[POINTER] * 2, LONG, *[WORD] * 3, FLOAT, INT, INT])
-        attention = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, LONG, *[INT] * 3]
+        attention = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, LONG, POINTER, *[INT] * 2]
         self._attend = function(library.attend, attention)
         self._refine = function(library.refine, [*[POINTER] * 8, *[INT] * 5])
         self._refine_room = function(library.refine_room, [INT] * 3, LONG)
@@ -52,18 +52,27 @@ class Kernels(MapKernels):
         return ordered
 
     def linear(
-        self, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: int, *, halves: bool = False
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        outputs: int,
+        *,
+        onto: Tensor | None = None,
+        halves: bool = False,
     ) -> Tensor:
         """x [..., inputs] → [..., outputs] in the precision of x; weight as of `in_order`, bias float32.
 
-        halves: x may be rounded to bfloat16 as well, which is done where the processor multiplies that.
+        onto [..., outputs]: what the product is added to. halves: x may be rounded to bfloat16 as well, which
+        is done where the processor multiplies that.
         Raises ValueError for another number of inputs.
         """
         if x.shape[-1] != weight.shape[1]:
             raise ValueError(f"{x.shape[-1]} inputs for weights of {weight.shape[1]}")
         rows = x.float().contiguous()
         made = rows.new_empty(*x.shape[:-1], outputs)
-        tensors = weight, rows, bias, made, torch.empty_like(rows)
+        base = None if onto is None else onto.float().contiguous()
+        tensors = weight, rows, bias, base, made, torch.empty_like(rows)
         self._linear(*map(address, tensors), *_rows(rows), outputs, halves, self.cores())
         return made.to(x.dtype)
 
@@ -130,7 +139,7 @@ class Kernels(MapKernels):
         qkv: Tensor,
         keys: Tensor,
         values: Tensor,
-        position: int,
+        position: int | Tensor,
         angles: tuple[Tensor, Tensor] | None,
         norms: Sequence[Tensor],
         epsilon: float,
@@ -138,22 +147,22 @@ class Kernels(MapKernels):
         """One new position of each sequence over itself and those before it: qkv [B, 1, 3 C] → [B, 1, C].
 
         keys, values [B, heads, room, C / heads], float32 or bfloat16: of the positions so far; this one's are
-        written. angles [1, C / heads] turn queries and keys, norms [C / heads] are weights to normalise them
-        with; either may be missing (None, none). Raises ValueError where there is no room for the position.
+        written. position: a number, or int64 [1], which is read when the kernel runs. angles [1, C / heads]
+        turn queries and keys, norms [C / heads] are weights to normalise them with; either may be missing
+        (None, none). Raises ValueError where there is no room for the position.
         """
         batch, heads, room, length = keys.shape
-        if position >= room or qkv.shape != (batch, 1, 3 * heads * length):
-            raise ValueError(f"position {position} of {list(qkv.shape)} for a cache of {list(keys.shape)}")
+        at = torch.tensor([position]) if isinstance(position, int) else position
+        if int(at) >= room or qkv.shape != (batch, 1, 3 * heads * length):
+            raise ValueError(f"position {int(at)} of {list(qkv.shape)} for a cache of {list(keys.shape)}")
         made = qkv.new_empty(batch, 1, heads * length)
         cosine, sine = angles or (None, None)
         query, key = norms or (None, None)
-        # Below some 130 000 products they are over before a second core has begun.
-        threads = self.cores() if batch * heads * length * (position + 1) >= 1 << 17 else 1
         self._attend(
             *map(address, (qkv.contiguous(), cosine, sine, query, key)),
             epsilon,
             *map(address, (keys, values, made)),
-            *(batch, heads, length, room, position, keys.dtype == torch.bfloat16, threads),
+            *(batch, heads, length, room, address(at), keys.dtype == torch.bfloat16, self.cores()),
         )
         return made
 

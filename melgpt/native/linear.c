@@ -110,7 +110,7 @@ static void add_some(
 
 struct product {
     const uint32_t *weights, *x;
-    const float *bias;
+    const float *bias, *onto;
     float *y;
     int rows, inputs, outputs, halves;
 };
@@ -163,22 +163,25 @@ static void two_panels(const void *task, int part)
             }
         const int count = t->outputs - output < 2 * WIDTH ? t->outputs - output : 2 * WIDTH;
         for (int r = 0; r < height; r++)
-            for (int i = 0; i < count; i++)
-                t->y[(long)(top + r) * t->outputs + output + i] =
-                    ((float *)total[r])[i] + (t->bias ? t->bias[output + i] : 0);
+            for (int i = 0; i < count; i++) {
+                const long place = (long)(top + r) * t->outputs + output + i;
+                const float made = ((float *)total[r])[i] + (t->bias ? t->bias[output + i] : 0);
+                t->y[place] = t->onto ? t->onto[place] + made : made;
+            }
     }
 }
 
 /* weights [outputs / (2 WIDTH), 2, inputs / 2, WIDTH] words, outputs rounded up; x [rows, inputs], bias [outputs]
- * or none, y [rows, outputs]; room for as much as x; inputs are an even number; halves: x may be rounded to bfloat16. */
+ * or none, onto and y [rows, outputs], onto or none: what is added; room for as much as x; inputs are an even number;
+ * halves: x may be rounded to bfloat16. */
 void linear(
-    const uint32_t *weights, const float *x, const float *bias, float *y, uint32_t *room, int rows, int inputs, int outputs,
-    int halves, int threads)
+    const uint32_t *weights, const float *x, const float *bias, const float *onto, float *y, uint32_t *room, int rows,
+    int inputs, int outputs, int halves, int threads)
 {
     halves = halves && MULTIPLIES_HALVES;
     const int moved = rows > 1 || halves;
     if (moved) gather(x, room, rows, inputs, halves);
     const struct product task = {
-        weights, moved ? room : (const uint32_t *)x, bias, y, rows, inputs, outputs, halves};
+        weights, moved ? room : (const uint32_t *)x, bias, onto, y, rows, inputs, outputs, halves};
     share(two_panels, &task, (outputs + 2 * WIDTH - 1) / (2 * WIDTH), threads);
 }

@@ -1,7 +1,6 @@
 """Who takes the kernels for a GPU, and whether they can be had: Triton is not there on every system."""
 
 import functools
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -37,11 +36,16 @@ def gpu_kernels_in(module: nn.Module, kernels: "GpuKernels") -> Iterator[None]:
 
 @functools.cache
 def find_gpu_kernels() -> "GpuKernels | None":
-    """The kernels; None without Triton, without the C compiler that it needs, or for a GPU before Volta."""
-    if not any(map(shutil.which, ("cc", "gcc", "clang"))) or torch.cuda.get_device_capability() < (7, 0):
+    """The kernels, if one of them runs on the CUDA device that is in use; None elsewhere."""
+    if torch.version.hip is not None:
         return None
     try:
         from melgpt.native.gpu import GpuKernels
-    except ImportError:
+
+        kernels, ones = GpuKernels(), torch.ones(1, 16, device="cuda")
+        kernels.norm(ones, (ones[0], None, 1e-6), torch.float32)
+    except Exception:
+        # No Triton, no C compiler or header of Python's for what it builds, a GPU before Volta: torch's
+        # operations do the same.
         return None
-    return GpuKernels()
+    return kernels

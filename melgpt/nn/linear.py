@@ -20,7 +20,8 @@ from melgpt.runtime import has_matrix_units
 ONE_ROW_BYTES = 8 << 20
 """Weights of a layer from which on oneDNN's kernel is quicker for a single row, too."""
 
-Product = Callable[[Tensor], Tensor]
+Product = Callable[..., Tensor]
+"""Of x and, by its name, `onto`: what is added, or None."""
 NormParts = tuple[Tensor, Tensor | None, float]
 """Weight and, of a LayerNorm, bias [C]; what is added to the variance."""
 
@@ -42,10 +43,13 @@ class Linear(UsesGpu, nn.Linear):
         then: nn.Module | None = None,
         onto: Tensor | None = None,
     ) -> Tensor:
+        activation = getattr(then, "name", "")  # dropout has none, and drops nothing where a kernel is
         if self.on_gpu is not None:
-            norm, activation = getattr(before, "parts", None), getattr(then, "name", "")
+            norm = getattr(before, "parts", None)
             return self.on_gpu.linear(x, self.weight, self.bias, norm=norm, activation=activation, onto=onto)
         x = x if before is None else before(x)
+        if self.product is not None and not activation:
+            return self.product(x, onto=onto)
         made = super().forward(x) if self.product is None else self.product(x)
         made = made if then is None else then(made)
         return made if onto is None else onto + made
@@ -87,8 +91,13 @@ def _product(layer: Linear, rows: int, kernels: Kernels | None, rounded: bool) -
         # The call costs some 20 µs more, which one row through a small matrix does not win back. One row is
         # read fastest as the weights lie.
         ordered = weight if rows == 1 else torch.ops.mkldnn._reorder_linear_weight(weight, rows)
-        return lambda x: torch.ops.mkldnn._linear_pointwise(x, ordered, bias, "none", [], "")
+        return partial(_onednn, weight=ordered, bias=bias)
     return None
+
+
+def _onednn(x: Tensor, *, weight: Tensor, bias: Tensor | None, onto: Tensor | None = None) -> Tensor:
+    made = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return made if onto is None else onto + made
 
 
 def most_rows() -> int:

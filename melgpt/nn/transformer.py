@@ -71,6 +71,12 @@ class Place:
     seen: Tensor
     """Which positions of the cache it sees: bool [1, 1, 1, room]."""
 
+    @classmethod
+    def at(cls, index: Tensor, cache: "list[LayerCache]") -> Self:
+        """index [1] in a cache."""
+        room = torch.arange(cache[0].keys.shape[2], device=index.device)
+        return cls(index, (room <= index)[None, None, None])
+
 
 @dataclass
 class LayerCache:
@@ -228,8 +234,8 @@ class Attention(UsesKernels, UsesGpu, nn.Module):
         self, qkv: Tensor, start: int | Place, cache: LayerCache
     ) -> Callable[..., Tensor] | None:
         """A kernel for one position over those before it, if there is one for this."""
-        if isinstance(start, Place):
-            return self.on_gpu.attend if self.on_gpu is not None and self.on_gpu.attends(cache.keys) else None
+        if self.on_gpu is not None and isinstance(start, Place):
+            return self.on_gpu.attend if self.on_gpu.attends(cache.keys) else None
         return self.kernels.attend if self.kernels is not None and qkv.dtype == torch.float32 else None
 
 

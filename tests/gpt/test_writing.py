@@ -8,6 +8,7 @@ from melgpt.gpt import writing
 from melgpt.gpt.long import sample_long, strides
 from melgpt.gpt.model import GPT
 from melgpt.gpt.sampling import Sampling, draw, look_ahead, random_streams, sample
+from melgpt.native.on_gpu import find_gpu_kernels
 from tiny_gpt import BLOCKS, END, ROWS, WIDTH, made
 
 VARIED = Sampling(temperature=0.9, top_k=8, top_p=0.95, min_p=0.01, guidance=1.5)
@@ -66,3 +67,8 @@ def test_each_stream_gives_as_many_numbers_as_it_is_asked_for() -> None:
     for row, expected, count in zip(drawn, ahead, counts, strict=True):
         assert torch.equal(row[:count], expected[:count])
         assert not row[count:].any()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_without_a_gpu_there_are_no_kernels_for_one() -> None:
+    assert find_gpu_kernels() is None

@@ -317,6 +317,16 @@ def test_none_are_found_where_they_are_not_wanted(kernels: Kernels) -> None:
     assert find_kernels() is kernels
 
 
+@pytest.mark.parametrize("rows", [1, 3, 13])
+def test_a_product_is_added_to_what_is_given(kernels: Kernels, rows: int) -> None:
+    x, weight, bias, onto = (torch.randn(size) for size in ((rows, 36), (50, 36), (50,), (rows, 50)))
+    ordered = kernels.in_order(weight)
+    alone = kernels.linear(x, ordered, bias, 50)
+    assert torch.equal(kernels.linear(x, ordered, bias, 50, onto=onto), onto + alone)
+    turned = onto.T.contiguous().T  # lies the other way round in memory
+    assert torch.equal(kernels.linear(x, ordered, bias, 50, onto=turned), onto + alone)
+
+
 def test_packed_layers_read_rounded_weights_only_where_that_is_allowed(kernels: Kernels) -> None:
     layer, x = Linear(64, 32), torch.randn(1, 64)
     with torch.inference_mode():
