@@ -37,7 +37,7 @@ class StubGPT:
     def empty_cache(self, batch: int, length: int) -> list[LayerCache]:
         return []
 
-    def writing(self, sequences: int) -> AbstractContextManager[None]:
+    def writing(self, sequences: int, kept: object = None) -> AbstractContextManager[None]:
         return nullcontext()
 
     def prefill(self, tokens: Tensor, prefix: Tensor, cache: list[LayerCache]) -> Tensor:

@@ -6,6 +6,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 from melgpt.native.kernels import Kernels, find_kernels
 from melgpt.native.on_gpu import find_gpu_kernels, gpu_kernels_in
 from melgpt.nn.dropout import Dropout
-from melgpt.nn.linear import Linear, most_rows, packed
+from melgpt.nn.linear import Linear, Products, most_rows, packed
 from melgpt.nn.recorded import RecordedBlocks
 from melgpt.nn.transformer import Angles, Block, BlockConfig, LayerCache, Place, norm, rotary_angles
 from melgpt.runtime import threads
@@ -138,7 +139,7 @@ class GPT(Transformer):
         self.apply(initialise)
         self.write_quickly(rounded=False, kernels=True)
         self._by_kernels = False
-        self._recorded: RecordedBlocks | None = None
+        self._laid_out = LaidOut()
 
     def _through(
         self, x: Tensor, start: int | Tensor, angles: Angles | None, cache: list[LayerCache] | None
@@ -146,9 +147,10 @@ class GPT(Transformer):
         kernels_alone = self._by_kernels and self.device.type == "cpu"
         if not kernels_alone or cache is None or x.shape[1] > 1 or isinstance(start, Tensor):
             return super()._through(x, start, angles, cache)
-        if self._recorded is None or self._recorded.cache is not cache:
-            self._recorded = RecordedBlocks(list(self.blocks), cache)
-        return self._recorded(x, start, angles)
+        kept = self._laid_out
+        if kept.recorded is None or kept.recorded.cache is not cache:
+            kept.recorded = RecordedBlocks(list(self.blocks), cache)
+        return kept.recorded(x, start, angles)
 
     @property
     def device(self) -> torch.device:
@@ -182,36 +184,39 @@ class GPT(Transformer):
         return find_kernels() if self._compiled and self.device.type == "cpu" else None
 
     @contextmanager
-    def writing(self, sequences: int) -> Iterator[None]:
+    def writing(self, sequences: int, kept: "LaidOut | None" = None) -> Iterator[None]:
         """Laid out for `step` with so many sequences at a time, until the end of the block.
+
+        kept: what was made for an earlier block with the same weights, sequences and cache, empty at first.
 
         On one core where no product is worth two: those of a small GPT are over before a second has begun.
         Where all products are the kernels', they have the cores, and torch one: its threads are slow to wake.
         """
         if self._compiled and self.device.type == "cuda" and (on_gpu := find_gpu_kernels()) is not None:
-            with self._by(True), gpu_kernels_in(self, on_gpu):
+            with self._by(True, LaidOut()), gpu_kernels_in(self, on_gpu):
                 yield
             return
         kernels = self._kernels()
         size = sum(4 * p.numel() for p in self.blocks.parameters()) * (2 if kernels else 1)
         cores = torch.get_num_threads() if size * sequences >= SMALL_BYTES else 1
         by_kernels = kernels is not None and self._rounded and sequences <= most_rows()
+        kept = LaidOut() if kept is None else kept
         with (
-            self._by(by_kernels),
-            packed(self, sequences, kernels, rounded=self._rounded),
+            self._by(by_kernels, kept),
+            packed(self, sequences, kernels, rounded=self._rounded, kept=kept.products),
             kernels.on(cores) if kernels else nullcontext(),
             threads(1 if by_kernels else cores),
         ):
             yield
 
     @contextmanager
-    def _by(self, kernels: bool) -> Iterator[None]:
+    def _by(self, kernels: bool, kept: "LaidOut") -> Iterator[None]:
         """Whether all products are kernels', until the end of the block."""
-        self._by_kernels, self._recorded = kernels, None
+        self._by_kernels, self._laid_out = kernels, kept
         try:
             yield
         finally:
-            self._by_kernels, self._recorded = False, None
+            self._by_kernels, self._laid_out = False, LaidOut()
 
     def prefill(self, tokens: Tensor, prefix: Tensor, cache: list[LayerCache]) -> Tensor:
         """Like `forward`, filling the cache; logits [B, K] of the token after the last one only."""
@@ -240,6 +245,14 @@ class GPT(Transformer):
             raise ValueError("a GPT without rows has no output bias")
         share = (count + 0.5) / (count + 0.5).sum(1, keepdim=True)
         self.row_bias.copy_(share.log() + math.log(self.vocabulary))
+
+
+@dataclass
+class LaidOut:
+    """What a GPT on a CPU is laid out with while it writes."""
+
+    products: Products = field(default_factory=dict)
+    recorded: RecordedBlocks | None = None
 
 
 def weight_decay_groups(module: nn.Module, decay: float) -> list[dict[str, object]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from melgpt.gpt.model import GPT
+from melgpt.gpt.model import GPT, LaidOut
 
 Choose = Callable[[Tensor, "int | Tensor"], Tensor]
 """Logits [copies * B, K] and the place of the token in the sequence → the token, int64 [B]."""
@@ -33,6 +33,7 @@ class Writer:
         self.tokens = torch.zeros(clips, length, dtype=torch.int64, device=device)
         self._place = torch.zeros(1, dtype=torch.int64, device=device)
         self._recorded: torch.cuda.CUDAGraph | None = None
+        self._laid_out = LaidOut()
 
     def write(
         self, prefixes: Tensor, given: Tensor, stop: int, done: Callable[[Tensor], bool] | None = None
@@ -44,7 +45,7 @@ class Writer:
         """
         first = given.shape[1]
         self.tokens[:, :first] = given
-        with self.gpt.writing(len(prefixes)):
+        with self.gpt.writing(len(prefixes), self._laid_out):
             logits = self.gpt.prefill(given.repeat(self.copies, 1), prefixes, self.cache)
             self.tokens[:, first] = self.choose(logits, first)
             play = self._play if self.tokens.is_cuda else self._loop

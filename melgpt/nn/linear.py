@@ -55,21 +55,34 @@ class Linear(UsesGpu, nn.Linear):
         return made if onto is None else onto + made
 
 
+Products = dict[Linear, Product | None]
+"""How each layer multiplies; None as ever."""
+
+
 @contextmanager
 def packed(
-    module: nn.Module, rows: int, kernels: Kernels | None = None, *, rounded: bool = False
+    module: nn.Module,
+    rows: int,
+    kernels: Kernels | None = None,
+    *,
+    rounded: bool = False,
+    kept: Products | None = None,
 ) -> Iterator[None]:
     """Until the end of the block the layers of a module are laid out for so many rows, and have the kernels.
 
-    rounded: float32 weights may be read as bfloat16.
+    rounded: float32 weights may be read as bfloat16. kept: what an earlier block with the same weights and
+    options made; empty, it is filled.
 
     It costs a copy of their weights, and is meant for inference: gradients do not pass. Where there are no
     kernels (another device, another build) nothing is changed.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, Linear)]
+    products = {} if kept is None else kept
     try:
         for layer in layers:
-            layer.product = _product(layer, rows, kernels, rounded)
+            if layer not in products:
+                products[layer] = _product(layer, rows, kernels, rounded)
+            layer.product = products[layer]
         with kernels_in(module, kernels):
             yield
     finally:

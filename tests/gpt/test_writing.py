@@ -8,7 +8,9 @@ from melgpt.gpt import writing
 from melgpt.gpt.long import sample_long, strides
 from melgpt.gpt.model import GPT
 from melgpt.gpt.sampling import Sampling, draw, look_ahead, random_streams, sample
+from melgpt.native.kernels import Kernels
 from melgpt.native.on_gpu import find_gpu_kernels
+from melgpt.nn.linear import Linear
 from tiny_gpt import BLOCKS, END, ROWS, WIDTH, made
 
 VARIED = Sampling(temperature=0.9, top_k=8, top_p=0.95, min_p=0.01, guidance=1.5)
@@ -67,6 +69,17 @@ def test_each_stream_gives_as_many_numbers_as_it_is_asked_for() -> None:
     for row, expected, count in zip(drawn, ahead, counts, strict=True):
         assert torch.equal(row[:count], expected[:count])
         assert not row[count:].any()
+
+
+def test_windows_lay_the_weights_out_once(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpt, ordered = made(), []
+    gpt.write_quickly(rounded=True, kernels=True)
+    monkeypatch.setattr(
+        kernels, "in_order", lambda weight, make=kernels.in_order: ordered.append(weight) or make(weight)
+    )
+    _written(gpt, Sampling())
+    layers = sum(isinstance(part, Linear) for part in gpt.modules())
+    assert len(ordered) == 2 * layers, "once for the short sounds, once for all windows of the long ones"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
