@@ -60,12 +60,18 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-p", type=float, default=0.0, help="only codes this likely beside the likeliest (0)"
     )
-    parser.add_argument("--guidance", type=float, default=1.0, help="above 1 more typical of the class (1)")
+    parser.add_argument(
+        "--guidance",
+        type=float,
+        help="1 as it was learnt, above it more typical of the class (2, and 1 for a model that was never "
+        "trained without its class)",
+    )
 
 
 def sampling_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of `add_sampling`, for SoundModel.generate."""
-    return {name: getattr(args, name) for name in ("temperature", "top_k", "top_p", "min_p", "guidance")}
+    """The options of `add_sampling` that were given, for SoundModel.generate."""
+    names = ("temperature", "top_k", "top_p", "min_p", "guidance")
+    return {name: value for name in names if (value := getattr(args, name)) is not None}
 
 
 def positive(text: str) -> int:

@@ -74,6 +74,11 @@ class SoundModel:
         for label in labels:
             self._prior().label_index(label)
 
+    def sampling(self, **options: float) -> Sampling:
+        """These options for the prior, with the guidance that suits it where none is given."""
+        suited = {} if self.prior is None else {"guidance": self.prior.guidance}
+        return Sampling.parse({**suited, **options})
+
     @property
     def max_seconds(self) -> float:
         """Longest sound that the prior writes in one go; longer ones are written in a window that slides."""
@@ -122,11 +127,11 @@ class SoundModel:
         features: [L, D] of a video, see data.features.read_joined. seconds: length of each sound. Up to the
         model's own length one that ends earlier by itself is followed by silence; beyond it no sound ends
         before its time. Without it each is as long as it wants to be. sampling: temperature, top_k, top_p,
-        min_p, guidance, see gpt.sampling.Sampling. Sound i depends on seed and i, not on n.
+        min_p, guidance, see gpt.sampling.Sampling and `sampling`. Sound i depends on seed and i, not on n.
         Raises UserError for an unknown label and for what the model cannot be steered by.
         """
         steering = Steering.of(self._prior(), label, features)
-        options = Sampling.parse(sampling)
+        options = self.sampling(**sampling)
         columns = self._columns(self._prior(), seconds)
         most = max(columns, self._prior().config.columns)
         asked = _asked(steering, options, seed, seconds)
@@ -154,7 +159,7 @@ class SoundModel:
         It is sound `index` of a seed, does not end before its time, and is decoded in overlapping pieces;
         otherwise like `generate`.
         """
-        steering, options = Steering.of(self._prior(), label, features), Sampling.parse(sampling)
+        steering, options = Steering.of(self._prior(), label, features), self.sampling(**sampling)
         made = {"index": index, "streamed": True, "model": self.fingerprints, "melgpt": _version()}
         how = {**_asked(steering, options, seed, seconds), **made}
         return LongSound(

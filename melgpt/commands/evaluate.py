@@ -62,7 +62,6 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.evaluation.protocol import Asked, check_fit
     from melgpt.evaluation.references import choose_sides, default_split
     from melgpt.evaluation.report import write_report
-    from melgpt.gpt.sampling import Sampling
     from melgpt.pipeline import load
     from melgpt.runtime import RuntimeConfig
     from melgpt.training.fit_listeners import ListenerTraining
@@ -70,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
     limits = read_limits(args.fail_under)
     if args.seed < 0:
         raise UserError(f"--seed must be at least 0, not {args.seed}")
-    sampling = Sampling.parse(sampling_of(args)).plain()
     store, model = Store.open(args.data), load(args.model, **runtime_of(args))
+    sampling = model.sampling(**sampling_of(args)).plain()
     check_fit(model, store)
     sides = choose_sides(store, args.split or default_split(store), args.n, args.seed)
     training = ListenerTraining(

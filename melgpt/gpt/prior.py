@@ -11,6 +11,9 @@ from melgpt.errors import UserError, closest
 from melgpt.gpt.model import GPT
 from melgpt.nn.transformer import BlockConfig
 
+GUIDANCE = 2.0
+"""For a prior that has learnt what sounds are like whatever their class (docs/results.md)."""
+
 
 class PriorConfig(KindConfig):
     """A prior. The last four options are taken from the data and the codec when it is trained."""
@@ -63,6 +66,11 @@ class Prior(nn.Module):
     def end(self) -> int | None:
         """The token that ends a sound; None where the vocabulary has none."""
         return self.config.codebook if self.config.ends else None
+
+    @property
+    def guidance(self) -> float:
+        """What suits it where none is asked for: 1 where its condition was never hidden in training."""
+        return GUIDANCE if getattr(self.conditioning.config, "drop", 0) > 0 else 1.0
 
     @property
     def takes_features(self) -> bool:

@@ -97,12 +97,13 @@ def config_of_original(
         )
     layers = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
     blocks = BlockConfig.seed(layers=layers, width=width, heads=heads, dropout=dropout)
-    conditioning: dict[str, object] = {"kind": "class_label"}
+    # The originals never hide a condition, so that guidance has nothing to stand on.
+    conditioning: dict[str, object] = {"kind": "class_label", "drop": 0.0}
     if frames is not None:
         kind = "frames_class" if classes else "frames"
         # Of 215 frames at 21.5 a second they keep the middle 212, as many as their 9.85 s of sound last.
         video = {"span": 4 * columns, "skip": 1, "depth": frames[0].shape[1]}
-        conditioning = {"kind": kind, "frames": seen, **video}
+        conditioning = {"kind": kind, "frames": seen, "drop": 0.0, **video}
     return PriorConfig(
         blocks=blocks,
         conditioning=registry.configure("conditioning", conditioning),

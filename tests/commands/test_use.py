@@ -117,6 +117,21 @@ def test_the_same_seed_gives_the_same_bytes(trained: Path, tmp_path: Path) -> No
         assert first.read_bytes() == (tmp_path / "b" / first.name).read_bytes()
 
 
+def test_guidance_is_what_suits_the_model_unless_it_is_given(
+    model: SoundModel, trained: Path, tmp_path: Path
+) -> None:
+    suited = model.generate(label="dog", seed=7, seconds=0.9)[0]
+    assert suited.how["sampling"]["guidance"] == model.prior.guidance == 2
+    as_learned = model.generate(label="dog", seed=7, seconds=0.9, guidance=1)[0]
+    assert as_learned.how["sampling"]["guidance"] == 1
+    asked = command(
+        "generate", trained, "--label", "dog", "--seconds", 0.9, "--guidance", 1, "--out", tmp_path
+    )
+    assert asked.returncode == 0
+    (file,) = tmp_path.glob("*.json")
+    assert json.loads(file.read_text())["sampling"]["guidance"] == 1
+
+
 def test_a_clip_does_not_depend_on_how_many_are_made(model: SoundModel) -> None:
     one, three = (model.generate(label="dog", n=n, seed=7, seconds=0.9) for n in (1, 3))
     assert torch.equal(one[0].codes.grid, three[0].codes.grid)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from melgpt.errors import UserError
-from melgpt.gpt.prior import Prior, PriorConfig
+from melgpt.gpt.prior import GUIDANCE, Prior, PriorConfig
 
 SHAPE = {"labels": ["dog", "wild/Cat", "tame/cat", "wild/wolf"], "codebook": 6, "rows": 2, "columns": 5}
 BLOCKS = {"layers": 1, "width": 8, "heads": 2, "dropout": 0.0}
@@ -57,6 +57,11 @@ def test_an_unknown_label_names_the_nearest(label: str, words: str) -> None:
 def test_rows_are_told_apart_only_where_asked_for() -> None:
     assert made().gpt.rows == 2
     assert made(row_aware=False).gpt.rows == 0
+
+
+@pytest.mark.parametrize(("drop", "guidance"), [(0.1, GUIDANCE), (0.0, 1.0)])
+def test_guidance_suits_how_it_was_trained(drop: float, guidance: float) -> None:
+    assert made(conditioning={"kind": "class_label", "drop": drop}).guidance == guidance
 
 
 def test_an_option_of_the_conditioning_reaches_it() -> None:

@@ -13,9 +13,9 @@ from melgpt.nn.transformer import BlockConfig
 from melgpt.pretrained import gpt, net2net
 
 ROWS, COLUMNS, CODES, FRAMES, DEPTH = 2, 6, 7, 3, 4
-VIDEO = {"frames": FRAMES, "depth": DEPTH, "span": 4 * COLUMNS, "skip": 1}
+VIDEO = {"drop": 0.0, "frames": FRAMES, "depth": DEPTH, "span": 4 * COLUMNS, "skip": 1}
 CONDITIONS = {
-    "class_label": {"kind": "class_label"},
+    "class_label": {"kind": "class_label", "drop": 0.0},
     "frames": {"kind": "frames", **VIDEO},
     "frames_class": {"kind": "frames_class", **VIDEO},
 }
