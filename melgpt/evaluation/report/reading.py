@@ -117,7 +117,7 @@ def _steering(result: Result) -> tuple[str, str] | None:
     return (
         f"The class steers the sound weakly: {number(model['value'], 'accuracy')} are heard as what was "
         f"asked for, against {number(best['value'], 'accuracy')} for “{real['name']}”.",
-        "Generate with more --guidance (1.5 to 3), or train the prior longer (train.prior.steps).",
+        "Generate with more --guidance (3 to 5), or train the prior longer (train.prior.steps).",
     )
 
 
