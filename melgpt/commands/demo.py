@@ -11,8 +11,6 @@ from typing import Any
 
 NEW_OF_EACH = 4
 REAL_OF_EACH = 2
-SAMPLING: dict[str, Any] = {"top_p": 0.9, "guidance": 1.5}
-"""A little tamer and more typical than the defaults, as one would choose for a model of minutes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +51,7 @@ def _generate(folder: Path, out: Path) -> dict[str, list[Any]]:
     sounds = {}
     with progress("new sounds", len(model.labels)) as bar:
         for label in model.labels:
-            sounds[label] = model.generate(label=label, n=NEW_OF_EACH, **SAMPLING)
+            sounds[label] = model.generate(label=label, n=NEW_OF_EACH)
             save_sounds(sounds[label], out)
             bar.advance()
     return sounds
@@ -79,11 +77,10 @@ def _page(path: Path, figures: dict[str, Any]) -> None:
     from melgpt.evaluation.card import table
     from melgpt.paths import atomic
 
-    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in SAMPLING.items())
     text = f"""# The demo
 
 `corpus/` holds sounds made by formulas, `model/` what was learnt from them, `new/` new sounds of every class
-(WAV, picture, and how each was made; {options}), `sheet.png` both side by side.
+(WAV, picture, and how each was made), `sheet.png` both side by side.
 
 {table(figures)}"""
     with atomic(path) as temporary:
