@@ -118,7 +118,7 @@ def _as_trained(step: Way, network: nn.Module, device: torch.device) -> Way:
     bf16 = training_precision(device, "auto", network) == "bf16"
 
     def work() -> None:
-        with quick_products("auto"), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with quick_products(device, "auto"), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             step()
 
     return work

@@ -61,10 +61,18 @@ def test_a_gpu_trains_a_light_network_in_float32(
     assert runtime.training_precision(torch.device(device), wanted, network) == chosen
 
 
-@pytest.mark.parametrize(("wanted", "chosen"), [("auto", "high"), ("bf16", "high"), ("fp32", "highest")])
-def test_products_are_quick_only_while_training(wanted: str, chosen: str) -> None:
+@pytest.mark.parametrize(
+    ("device", "wanted", "chosen"),
+    [
+        ("cuda", "auto", "high"),
+        ("cuda", "bf16", "high"),
+        ("cuda", "fp32", "highest"),
+        ("cpu", "auto", "highest"),
+    ],
+)
+def test_products_are_quick_only_while_a_gpu_trains(device: str, wanted: str, chosen: str) -> None:
     before = torch.get_float32_matmul_precision()
-    with runtime.quick_products(wanted):
+    with runtime.quick_products(torch.device(device), wanted):
         assert torch.get_float32_matmul_precision() == chosen
     assert torch.get_float32_matmul_precision() == before == "highest"
 

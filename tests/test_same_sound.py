@@ -9,10 +9,10 @@ from torch import Tensor
 
 import melgpt
 from conftest import melgpt as command
+from greedy import greedy
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.gpt.prior import Prior
-from melgpt.gpt.sampling import Sampling, random_streams, sample
 from melgpt.native.kernels import find_kernels
 from melgpt.nn import linear
 from melgpt.pipeline import SoundModel
@@ -86,18 +86,7 @@ def test_greedy_tokens_are_those_of_the_plain_way(
 
 
 def test_sampling_at_temperature_0_writes_them(plain: SoundModel) -> None:
-    prior, labels = plain.prior, torch.arange(len(plain.labels))
-    found = sample(
-        prior.gpt,
-        prior.prefix(labels),
-        prior.conditioning.nothing(len(labels)),
-        length=prior.length,
-        end=None,
-        rows=prior.config.rows,
-        sampling=Sampling(temperature=0.0),
-        streams=random_streams(0, len(labels)),
-    )
-    assert torch.equal(torch.stack(found), _uncached(prior))
+    assert torch.equal(greedy(plain), _uncached(plain.prior))
 
 
 def test_the_loss_is_that_in_float32_however_it_writes(

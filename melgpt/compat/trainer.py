@@ -69,7 +69,7 @@ def fit(
             raise UserError(f"{resume} has {done} epochs behind it: --epochs {epochs} leaves none to train")
         say(f"{experiment.name}: going on from {resume}, {done} of {epochs} epochs are done")
     try:
-        with warnings.catch_warnings(), quiet_disk_errors(), quick_products(recipe.runtime.precision):
+        with warnings.catch_warnings(), quiet_disk_errors(), quick_products(device, recipe.runtime.precision):
             warnings.simplefilter("ignore")
             trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
     except SystemExit:

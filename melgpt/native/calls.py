@@ -31,6 +31,18 @@ class Calls:
             self._cores_given = before
 
 
+@contextmanager
+def lent(parts: list[Any], name: str, value: object) -> Iterator[None]:
+    """Until the end of the block parts have this under a name, afterwards None."""
+    try:
+        for part in parts:
+            setattr(part, name, value)
+        yield
+    finally:
+        for part in parts:
+            setattr(part, name, None)
+
+
 class Tape:
     """Calls of kernels in their order, to be made again on the same memory."""
 

@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
+from melgpt.native.on_gpu import NormParts
+
 MOST_ROWS = 2
 """Clips up to which products read the weights in a kernel of ours; more are for the matrix units."""
 NUMBERS = 4096
@@ -23,12 +25,14 @@ PLAIN, RMS, LAYER = 0, 1, 2
 GELU, SWIGLU = 1, 2
 ACTIVATIONS = {"": PLAIN, "gelu": GELU, "swiglu": SWIGLU}
 
-Norm = tuple[Tensor, Tensor | None, float]
-"""Weight [C], the bias [C] of a LayerNorm or None for an RMSNorm, what is added to the variance."""
-
 
 class GpuKernels:
     """They keep no state; all tensors lie on one CUDA device."""
+
+    def try_out(self) -> None:
+        """Build and run the smallest one. Raises what Triton raises where it cannot."""
+        ones = torch.ones(1, 16, device="cuda")
+        self.norm(ones, (ones[0], None, 1e-6), torch.float32)
 
     def linear(
         self,
@@ -36,7 +40,7 @@ class GpuKernels:
         weight: Tensor,
         bias: Tensor | None,
         *,
-        norm: Norm | None = None,
+        norm: NormParts | None = None,
         activation: str = "",
         onto: Tensor | None = None,
     ) -> Tensor:
@@ -73,7 +77,7 @@ class GpuKernels:
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        norm: Norm | None,
+        norm: NormParts | None,
         activation: str,
         onto: Tensor | None,
     ) -> Tensor:
@@ -86,7 +90,7 @@ class GpuKernels:
             made = F.gelu(made)
         return made if onto is None else onto + made
 
-    def norm(self, x: Tensor, norm: Norm, kind: torch.dtype) -> Tensor:
+    def norm(self, x: Tensor, norm: NormParts, kind: torch.dtype) -> Tensor:
         """x [..., C] normalised over its last dimension, in another precision."""
         x, (scale, shift, epsilon) = x.contiguous(), norm
         made, width = torch.empty_like(x, dtype=kind), x.shape[-1]

@@ -3,14 +3,14 @@
 import ctypes
 import functools
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
 from melgpt.native import compiler, wanted
-from melgpt.native.calls import FLOAT, INT, LONG, POINTER, WORD, address, function
+from melgpt.native.calls import FLOAT, INT, LONG, POINTER, WORD, address, function, lent
 from melgpt.native.maps import MapKernels
 
 LEVELS = 1 << 16
@@ -252,17 +252,9 @@ def _waves(n_fft: int) -> Tensor:
     return torch.stack([turns.cos(), turns.sin()], dim=-1).float().contiguous()
 
 
-@contextmanager
-def kernels_in(module: nn.Module, kernels: Kernels | None) -> Iterator[None]:
+def kernels_in(module: nn.Module, kernels: Kernels | None) -> AbstractContextManager[None]:
     """Until the end of the block the parts of a module that know of kernels have these."""
-    parts = [part for part in module.modules() if isinstance(part, UsesKernels)]
-    try:
-        for part in parts:
-            part.kernels = kernels
-        yield
-    finally:
-        for part in parts:
-            part.kernels = None
+    return lent([part for part in module.modules() if isinstance(part, UsesKernels)], "kernels", kernels)
 
 
 class UsesKernels:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_without: list[None] = []
-"""As many as there are blocks that want no kernels."""
+_without = 0
+"""Blocks around this that want no kernels."""
 
 
 @contextmanager
@@ -13,12 +13,12 @@ def kernels_if(wanted: bool) -> Iterator[None]:
 
     For a process that works on one thing; parts of a model have a switch of their own (`write_quickly`).
     """
-    marks = [] if wanted else [None]
-    _without.extend(marks)
+    global _without
+    _without += not wanted
     try:
         yield
     finally:
-        del _without[len(_without) - len(marks) :]
+        _without -= not wanted
 
 
 def kernels_wanted() -> bool:

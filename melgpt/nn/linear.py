@@ -22,8 +22,7 @@ ONE_ROW_BYTES = 8 << 20
 
 Product = Callable[..., Tensor]
 """Of x and, by its name, `onto`: what is added, or None."""
-NormParts = tuple[Tensor, Tensor | None, float]
-"""Weight and, of a LayerNorm, bias [C]; what is added to the variance."""
+Part = nn.Module | None
 
 
 class Linear(UsesGpu, nn.Linear):
@@ -36,12 +35,7 @@ class Linear(UsesGpu, nn.Linear):
     product: Product | None = None
 
     def forward(
-        self,
-        x: Tensor,
-        *,
-        before: nn.Module | None = None,
-        then: nn.Module | None = None,
-        onto: Tensor | None = None,
+        self, x: Tensor, *, before: Part = None, then: Part = None, onto: Tensor | None = None
     ) -> Tensor:
         activation = getattr(then, "name", "")  # dropout has none, and drops nothing where a kernel is
         if self.on_gpu is not None:

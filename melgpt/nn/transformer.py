@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from melgpt.config import Config
 from melgpt.native.kernels import Kernels, UsesKernels, find_kernels
-from melgpt.native.on_gpu import UsesGpu
+from melgpt.native.on_gpu import NormParts, UsesGpu
 from melgpt.nn.dropout import Dropout, attend
-from melgpt.nn.linear import Linear, NormParts
+from melgpt.nn.linear import Linear, Part
 
 
 class BlockConfig(Config):
@@ -201,8 +201,8 @@ class Attention(UsesKernels, UsesGpu, nn.Module):
         angles: Angles | None,
         cache: LayerCache | None,
         *,
-        before: nn.Module | None = None,
-        then: nn.Module | None = None,
+        before: Part = None,
+        then: Part = None,
         onto: Tensor | None = None,
     ) -> Tensor:
         """x [B, S, C] at positions start, start + 1, …; with a cache, earlier positions are read from it.
@@ -269,12 +269,7 @@ class FeedForward(nn.Module):
         self.activation = activation
 
     def forward(
-        self,
-        x: Tensor,
-        *,
-        before: nn.Module | None = None,
-        then: nn.Module | None = None,
-        onto: Tensor | None = None,
+        self, x: Tensor, *, before: Part = None, then: Part = None, onto: Tensor | None = None
     ) -> Tensor:
         return self.outward(self.inward(x, before=before, then=self.activation), then=then, onto=onto)
 

@@ -81,7 +81,7 @@ class Stage:
                 warnings.catch_warnings(),
                 quiet_disk_errors(),
                 quick_threads(task, runtime),
-                quick_products(runtime.precision),
+                quick_products(choose_device(runtime.device), runtime.precision),
             ):
                 # The batches are cheap crops of mapped files: more workers would only cost memory.
                 warnings.filterwarnings("ignore", ".*does not have many workers.*")

@@ -9,8 +9,8 @@ from torch import Tensor
 
 import melgpt
 from conftest import melgpt as command
+from greedy import greedy
 from melgpt.data.store import Store
-from melgpt.gpt.sampling import Sampling, random_streams, sample
 from melgpt.pipeline import SoundModel
 
 SAME = 0.99
@@ -33,31 +33,15 @@ def mels(learnt: Path) -> list[Tensor]:
     return [torch.from_numpy(store.mel(row).astype(np.float32).T.copy())[None] for row in range(len(store))]
 
 
-def _greedy(model: SoundModel) -> Tensor:
-    prior = model.prior
-    labels = torch.arange(len(model.labels), device=model.device)
-    rows = sample(
-        prior.gpt,
-        prior.prefix(labels),
-        prior.conditioning.nothing(len(labels)),
-        length=prior.length,
-        end=None,
-        rows=prior.config.rows,
-        sampling=Sampling(temperature=0.0),
-        streams=random_streams(0, len(labels)),
-    )
-    return torch.stack(rows).cpu()
-
-
 @torch.inference_mode()
 def test_the_likeliest_tokens_are_the_same(cpu: SoundModel, gpu: SoundModel) -> None:
     """Each after the same ones: a single other token would change all that follow it."""
-    written = _greedy(cpu)
+    written = greedy(cpu)
     labels = torch.arange(len(written))
     expected = cpu.prior(written[:, :-1], labels).argmax(-1)
     found = gpu.prior(written[:, :-1].cuda(), labels.cuda()).argmax(-1).cpu()
     assert (found == expected).float().mean() >= SAME
-    assert len(_greedy(gpu)) == len(written)
+    assert len(greedy(gpu)) == len(written)
 
 
 @torch.inference_mode()

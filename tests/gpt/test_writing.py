@@ -9,7 +9,6 @@ from melgpt.gpt.long import sample_long, strides
 from melgpt.gpt.model import GPT
 from melgpt.gpt.sampling import Sampling, draw, look_ahead, random_streams, sample
 from melgpt.native.kernels import Kernels
-from melgpt.native.on_gpu import find_gpu_kernels
 from melgpt.nn.linear import Linear
 from tiny_gpt import BLOCKS, END, ROWS, WIDTH, made
 
@@ -80,8 +79,3 @@ def test_windows_lay_the_weights_out_once(kernels: Kernels, monkeypatch: pytest.
     _written(gpt, Sampling())
     layers = sum(isinstance(part, Linear) for part in gpt.modules())
     assert len(ordered) == 2 * layers, "once for the short sounds, once for all windows of the long ones"
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
-def test_without_a_gpu_there_are_no_kernels_for_one() -> None:
-    assert find_gpu_kernels() is None
