@@ -94,3 +94,8 @@ def address(tensor: Tensor | None) -> int | None:
     for tape in _tapes:
         tape.keep(tensor)
     return tensor.data_ptr()
+
+
+def rows_of(x: Tensor) -> tuple[int, int]:
+    """How many vectors [..., C] there are, and their length C."""
+    return x.numel() // x.shape[-1], x.shape[-1]

@@ -1,6 +1,7 @@
 /* Dropout (Srivastava et al. 2014): which numbers stay is told by where they lie and a seed, so that the gradients' turn
  * draws the same ones again and nothing is kept. In float32 or bfloat16.
  */
+#include "draws.h"
 #include "halves.h"
 #include "team.h"
 
@@ -15,16 +16,6 @@ struct task {
     int halves;
 };
 
-/* The integer hash "lowbias32" of C. Wellons (https://nullprogram.com/blog/2018/07/31/), in the public domain. */
-static inline words mixed(words x)
-{
-    x ^= x >> 16;
-    x *= 0x7feb352du;
-    x ^= x >> 15;
-    x *= 0x846ca68bu;
-    return x ^ x >> 16;
-}
-
 /* LANES numbers, of which those whose draw is too low become 0. */
 static inline floats dropped(floats x, words draws, const struct task *t)
 {
@@ -37,7 +28,7 @@ static inline __attribute__((always_inline)) void drop_some(
 {
     words counter;
     for (int lane = 0; lane < LANES; lane++) counter[lane] = (uint32_t)(at / 2 + lane);
-    const words both = mixed(mixed(counter + t->low) ^ (t->high + (uint32_t)(at >> 33)));
+    const words both = drawn(counter, t->low, t->high + (uint32_t)(at >> 33));
     put(y, place, dropped(some(x, place, halves), both & 0xffff, t), halves);
     put(y, place + LANES, dropped(some(x, place + LANES, halves), both >> 16, t), halves);
 }

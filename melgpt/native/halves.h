@@ -45,6 +45,15 @@ static inline halves nearest_halves(floats x)
 }
 #endif
 
+/* The same for words of one number, or of two in bfloat16. */
+static inline floats add_word(floats sum, words left, uint32_t right, const int rounded)
+{
+    if (rounded) return add_halves(sum, left, right);
+    float number;
+    memcpy(&number, &right, sizeof number);
+    return sum + (floats)left * number;
+}
+
 /* Words of two numbers in bfloat16: of the first, and in the upper half of the second. */
 static inline words pairs_of(floats first, floats second)
 {

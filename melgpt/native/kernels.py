@@ -10,17 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from melgpt.native import compiler, wanted
-from melgpt.native.calls import FLOAT, INT, LONG, POINTER, WORD, address, function, lent
-from melgpt.native.maps import MapKernels
+from melgpt.native.calls import FLOAT, INT, LONG, POINTER, address, function, lent, rows_of
+from melgpt.native.trained import TrainingKernels
 
-LEVELS = 1 << 16
-"""Of the numbers that dropout draws."""
 MOST_SAMPLES = 4096
 """Of a window that is refined: a transform lies on the stack."""
 
 
-class Kernels(MapKernels):
-    """Those for maps, and what a GPT that writes and a vocoder that refines do most, in float32."""
+class Kernels(TrainingKernels):
+    """Those for training, and what a GPT that writes and a vocoder that refines do most, in float32."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         super().__init__(library)
@@ -28,13 +26,9 @@ class Kernels(MapKernels):
         self._in_order = function(library.in_order, [POINTER, POINTER, *[INT] * 3])
         self._linear = function(library.linear, [*[POINTER] * 6, *[INT] * 5])
         self._rms_norm = function(library.rms_norm, [*[POINTER] * 3, INT, INT, FLOAT, INT])
-        self._rms_forth = function(library.rms_norm_forth, [*[POINTER] * 4, FLOAT, LONG, *[INT] * 3])
-        self._rms_back = function(library.rms_norm_back, [*[POINTER] * 7, LONG, *[INT] * 3])
-        self._rms_room = function(library.rms_norm_room, [LONG, INT], LONG)
         self._layer_norm = function(library.layer_norm, [*[POINTER] * 4, INT, INT, FLOAT, INT])
         self._gelu = function(library.gelu, [POINTER, POINTER, *[INT] * 3])
         self._swiglu = function(library.swiglu, [POINTER, POINTER, *[INT] * 3])
-        self._dropout = function(library.dropout, [*[POINTER] * 2, LONG, *[WORD] * 3, FLOAT, INT, INT])
         attention = [*[POINTER] * 5, FLOAT, *[POINTER] * 3, *[INT] * 3, LONG, POINTER, *[INT] * 2]
         self._attend = function(library.attend, attention)
         self._refine = function(library.refine, [*[POINTER] * 8, *[INT] * 5])
@@ -73,65 +67,35 @@ class Kernels(MapKernels):
         made = rows.new_empty(*x.shape[:-1], outputs)
         base = None if onto is None else onto.float().contiguous()
         tensors = weight, rows, bias, base, made, torch.empty_like(rows)
-        self._linear(*map(address, tensors), *_rows(rows), outputs, halves, self.cores())
+        self._linear(*map(address, tensors), *rows_of(rows), outputs, halves, self.cores())
         return made.to(x.dtype)
 
     def rms_norm(self, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
         """x [..., C] float32 over its last dimension, times weight [C]."""
         x = x.contiguous()
         made = torch.empty_like(x)
-        self._rms_norm(*map(address, (x, weight, made)), *_rows(x), epsilon, self.cores())
+        self._rms_norm(*map(address, (x, weight, made)), *rows_of(x), epsilon, self.cores())
         return made
-
-    def rms_norm_forth(self, x: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-        """`rms_norm` of x [..., C], float32 or bfloat16, C a multiple of 16, and what its gradients need."""
-        x = x.contiguous()
-        made, inverse = torch.empty_like(x), weight.new_empty(x.numel() // x.shape[-1])
-        sizes = *_rows(x), x.dtype == torch.bfloat16, self.cores()
-        self._rms_forth(*map(address, (x, weight, made, inverse)), epsilon, *sizes)
-        return made, inverse
-
-    def rms_norm_back(
-        self, gradient: Tensor, x: Tensor, weight: Tensor, inverse: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Gradients of x, in its precision, and of the weight, in float32, for one of the result."""
-        x, gradient = x.contiguous(), gradient.contiguous()
-        made, of_weight = torch.empty_like(x), torch.empty_like(weight)
-        room = weight.new_empty(self._rms_room(*_rows(x)))
-        tensors = gradient, x, weight, inverse, made, of_weight, room
-        self._rms_back(*map(address, tensors), *_rows(x), x.dtype == torch.bfloat16, self.cores())
-        return made, of_weight
 
     def layer_norm(self, x: Tensor, weight: Tensor, bias: Tensor | None, epsilon: float) -> Tensor:
         """x [..., C] float32 over its last dimension, times weight [C] plus bias [C]."""
         x = x.contiguous()
         made = torch.empty_like(x)
-        self._layer_norm(*map(address, (x, weight, bias, made)), *_rows(x), epsilon, self.cores())
+        self._layer_norm(*map(address, (x, weight, bias, made)), *rows_of(x), epsilon, self.cores())
         return made
 
     def gelu(self, x: Tensor) -> Tensor:
         """x [..., C] float32, each number times the normal distribution's share below it."""
         x = x.contiguous()
         made = torch.empty_like(x)
-        self._gelu(address(x), address(made), *_rows(x), self.cores())
+        self._gelu(address(x), address(made), *rows_of(x), self.cores())
         return made
 
     def swiglu(self, x: Tensor) -> Tensor:
         """x [..., 2 C] float32 → [..., C]: the SiLU of the first half times the second."""
         x = x.contiguous()
         made = x.new_empty(*x.shape[:-1], x.shape[-1] // 2)
-        self._swiglu(address(x), address(made), *_rows(made), self.cores())
-        return made
-
-    def dropout(self, x: Tensor, below: int, seed: int) -> Tensor:
-        """x in float32 or bfloat16: 0 where a draw of 16 bits is less than `below`, the rest made up for it.
-
-        The same numbers are dropped for the same seed of 63 bits, whatever the threads.
-        """
-        x = x.contiguous()
-        made = torch.empty_like(x)
-        drawn = seed & 0xFFFFFFFF, seed >> 32, below, LEVELS / (LEVELS - below)
-        self._dropout(address(x), address(made), x.numel(), *drawn, x.dtype == torch.bfloat16, self.cores())
+        self._swiglu(address(x), address(made), *rows_of(made), self.cores())
         return made
 
     def attend(
@@ -276,8 +240,3 @@ def compiled_kernels() -> Kernels | None:
     """What `find_kernels` finds, wanted or not."""
     found = compiler.compiled()
     return None if found is None else Kernels(found)
-
-
-def _rows(x: Tensor) -> tuple[int, int]:
-    """How many vectors [..., C] there are, and their length C."""
-    return x.numel() // x.shape[-1], x.shape[-1]

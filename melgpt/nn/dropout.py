@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from melgpt.native.kernels import LEVELS, Kernels, find_kernels
+from melgpt.native.kernels import Kernels, find_kernels
+from melgpt.native.trained import LEVELS
 
 AT_ONCE = 1 << 21
 """Weights of attention at a time, which stay in the cache."""
@@ -32,12 +33,20 @@ def drop(x: Tensor, share: float) -> Tensor:
 
     Seeded by torch's generator; other numbers are dropped where there are no kernels.
     """
-    seed = int(torch.randint((1 << 63) - 1, ()))
-    below = round(share * LEVELS)
-    kernels = None if torch.compiler.is_compiling() else find_kernels()
+    below, seed = _draw(share)
+    kernels = _kernels()
     if kernels is None or x.dtype not in (torch.float32, torch.bfloat16):
         return x * _kept(x, below, seed)
     return _Drop.apply(kernels, x, below, seed)
+
+
+def _draw(share: float) -> tuple[int, int]:
+    """The draw of 16 bits below which a number is dropped, and a seed of 63 bits."""
+    return round(share * LEVELS), int(torch.randint((1 << 63) - 1, ()))
+
+
+def _kernels() -> Kernels | None:
+    return None if torch.compiler.is_compiling() else find_kernels()
 
 
 class _Drop(torch.autograd.Function):
@@ -64,6 +73,9 @@ def attend(
     """
     if not dropout or q.device.type != "cpu":
         return F.scaled_dot_product_attention(q, k, v, seen, dropout_p=dropout, is_causal=causal)
+    kernels = _kernels()
+    if kernels is not None and q.dtype == k.dtype == v.dtype and kernels.attends(q):
+        return _Attend.apply(kernels, q, k, v, causal, *_draw(dropout))
     # torch has this in many passes over memory, some of them in float32.
     hidden = torch.zeros(q.shape[2], k.shape[2], dtype=q.dtype)
     if causal:
@@ -71,6 +83,25 @@ def attend(
     pieces = (x.flatten(0, 1).split(max(1, AT_ONCE // hidden.numel())) for x in (q, k, v))
     attended = [_attend_some(hidden, dropout, *some) for some in zip(*pieces, strict=True)]
     return torch.cat(attended).unflatten(0, q.shape[:2])
+
+
+class _Attend(torch.autograd.Function):
+    """The weights are made and drawn again for the gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, kernels: Kernels, q: Tensor, k: Tensor, v: Tensor, causal: bool, below: int, seed: int
+    ) -> Tensor:
+        ctx.kernels, ctx.how = kernels, {"causal": causal, "below": below, "seed": seed}
+        attended, sums = kernels.attention(q, k, v, **ctx.how)
+        ctx.save_for_backward(q, k, v, sums)
+        return attended
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        made = ctx.kernels.attention_back(gradient, *ctx.saved_tensors, **ctx.how)
+        return None, *made, None, None, None
 
 
 def _attend_some(hidden: Tensor, dropout: float, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

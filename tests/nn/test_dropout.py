@@ -82,6 +82,8 @@ def test_nothing_is_dropped_outside_training_or_at_0() -> None:
 @pytest.mark.parametrize("at_once", [1, 3 * 7 * 7, 1 << 21])
 @pytest.mark.parametrize("causal", [True, False])
 def test_attention_drops_weights(causal: bool, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the kernels, whose own test is in tests/native."""
+    monkeypatch.setattr(dropout, "find_kernels", lambda: None)
     kept = torch.rand(4 * 3, 7, 7).gt(0.3) / 0.7
     pieces = iter(kept.split(max(1, at_once // 49)))
     monkeypatch.setattr(dropout, "AT_ONCE", at_once)
@@ -101,6 +103,20 @@ def test_attention_drops_weights(causal: bool, at_once: int, monkeypatch: pytest
         *(torch.autograd.grad((made * to).sum(), (q, k, v)) for made in (found, expected)), strict=True
     ):
         assert torch.allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_attention_with_dropout_is_seeded_and_right_on_average(kind: torch.dtype) -> None:
+    q, k, v = (torch.randn(1, 2, 9, 8).to(kind) for _ in range(3))
+    torch.manual_seed(1)
+    first = attend(q, k, v, causal=True, dropout=0.2)
+    others = [attend(q, k, v, causal=True, dropout=0.2) for _ in range(800)]
+    torch.manual_seed(1)
+    assert torch.equal(attend(q, k, v, causal=True, dropout=0.2), first)
+    assert not torch.equal(others[0], first)
+    expected = attend(q, k, v, causal=True).float()
+    assert torch.allclose(torch.stack(others).float().mean(0), expected, atol=0.2)
 
 
 def test_without_dropout_attention_is_torchs() -> None:
