@@ -3,9 +3,12 @@
 import os
 import platform
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.measure import fastest
+from benchmarks.measure import Way, fastest
+
+if TYPE_CHECKING:
+    import torch
 
 SIDE, SIDE_CUDA, SIDE_EMULATED = 2048, 8192, 512
 """Of the products' matrices. Without units for it a bf16 product of the first size takes minutes."""
@@ -53,7 +56,6 @@ def measure() -> Machine:
     device = choose_device()
     precision = choose_precision(device)
     side = SIDE_CUDA if device.type == "cuda" else SIDE
-    words = torch.ones(WORDS, device=device)
     frames = torch.randn(4096, 1024)
     return Machine(
         processor=_processor(),
@@ -63,9 +65,17 @@ def measure() -> Machine:
         precision=precision,
         matrix=product(side, torch.float32),
         matrix_bf16=product(side if precision == "bf16" else SIDE_EMULATED, torch.bfloat16),
-        read=WORDS * 4 / fastest(words.sum, ROUNDS),
+        read=WORDS * 4 / fastest(reading(device), ROUNDS),
         fft=len(frames) / fastest(lambda: torch.fft.rfft(frames), ROUNDS),
     )
+
+
+def reading(device: "torch.device") -> Way:
+    """One pass over 4 * WORDS bytes of the device's memory."""
+    import torch
+
+    words = torch.ones(WORDS, device=device)
+    return words.sum
 
 
 def quickest(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
