@@ -1,6 +1,7 @@
 /* What is done to each position's vector by itself: norms and activations, in float32. */
 #include "elements.h"
 
+#include "gate.h"
 #include "team.h"
 
 #define AT_ONCE 4096 /* numbers that one helper takes at a time: less is over before it has begun */
@@ -48,8 +49,6 @@ static floats gelu_of(floats x)
     const floats tail = series * t * exp_of(-size * size); /* 1 - erf |z| */
     return x * 0.5f * choose((words)(x < 0), tail, 2 - tail);
 }
-
-static floats silu_of(floats x) { return x / (1 + exp_of(-x)); }
 
 /* y = f(x), or f(x) times factor. */
 static inline __attribute__((always_inline)) void activate(

@@ -22,6 +22,7 @@ class TrainingKernels(MapKernels):
         self._rms_forth = function(library.rms_norm_forth, [*[POINTER] * 4, FLOAT, LONG, *[INT] * 3])
         self._rms_back = function(library.rms_norm_back, [*[POINTER] * 7, LONG, *[INT] * 3])
         self._rms_room = function(library.rms_norm_room, [LONG, INT], LONG)
+        self._gate = function(library.trained_gate, [*[POINTER] * 3, LONG, *[INT] * 3])
         self._dropout = function(library.dropout, [*[POINTER] * 2, LONG, *[WORD] * 3, FLOAT, INT, INT])
         attention = [*[POINTER] * 11, *[WORD] * 3, FLOAT, *[INT] * 7]
         self._attention = function(library.attention, attention)
@@ -45,6 +46,22 @@ class TrainingKernels(MapKernels):
         tensors = gradient, x, weight, inverse, made, of_weight, room
         self._rms_back(*map(address, tensors), *rows_of(x), x.dtype == torch.bfloat16, self.cores())
         return made, of_weight
+
+    def gate(self, x: Tensor) -> Tensor:
+        """SwiGLU of x [..., 2 C] → [..., C], in float32 or bfloat16, C a multiple of 16."""
+        made = x.new_empty(*x.shape[:-1], x.shape[-1] // 2)
+        self._open(x.contiguous(), None, made, rows_of(made))
+        return made
+
+    def gate_back(self, gradient: Tensor, x: Tensor) -> Tensor:
+        """Gradients of x for one of the result."""
+        made = torch.empty_like(x, memory_format=torch.contiguous_format)
+        self._open(x.contiguous(), gradient.contiguous(), made, rows_of(gradient))
+        return made
+
+    def _open(self, x: Tensor, gradient: Tensor | None, made: Tensor, rows: tuple[int, int]) -> None:
+        sizes = *rows, x.dtype == torch.bfloat16, self.cores()
+        self._gate(*map(address, (x, gradient, made)), *sizes)
 
     def dropout(self, x: Tensor, below: int, seed: int) -> Tensor:
         """x in float32 or bfloat16: 0 where a draw of 16 bits is less than `below`, the rest made up for it.

@@ -6,18 +6,17 @@ https://arxiv.org/abs/2104.09864; SwiGLU https://arxiv.org/abs/2002.05202; QK-no
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from melgpt.config import Config
-from melgpt.native.kernels import Kernels, UsesKernels, find_kernels
-from melgpt.native.on_gpu import NormParts, UsesGpu
+from melgpt.native.kernels import UsesKernels
+from melgpt.native.on_gpu import UsesGpu
 from melgpt.nn.dropout import Dropout, attend
+from melgpt.nn.elements import EPSILON, Curve, Gate, LayerNorm, RMSNorm
 from melgpt.nn.linear import Linear, Part
 
 
@@ -100,67 +99,6 @@ class LayerCache:
         return self.keys[:, :, :end].to(k.dtype), self.values[:, :, :end].to(v.dtype)
 
 
-EPSILON = 1e-6
-"""What RMSNorm adds to the mean square."""
-
-
-class RMSNorm(UsesKernels, nn.RMSNorm):
-    """torch's, in the precision of its input: with another one under autocast torch takes a slow path."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__(width, eps=EPSILON)
-
-    @property
-    def parts(self) -> NormParts:
-        """Weight, no bias, what is added to the mean square."""
-        return self.weight, None, EPSILON
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.kernels is not None and x.dtype == self.weight.dtype == torch.float32:
-            return self.kernels.rms_norm(x, self.weight, EPSILON)
-        if self.training and (kernels := self._kernels_for(x)) is not None:
-            return _RMSNorm.apply(kernels, x, self.weight)
-        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
-
-    def _kernels_for(self, x: Tensor) -> Kernels | None:
-        """The kernels, for what they can train."""
-        known = x.dtype in (torch.float32, torch.bfloat16) and self.weight.dtype == torch.float32
-        here = x.device.type == "cpu" and not torch.compiler.is_compiling()
-        return find_kernels() if known and here and not x.shape[-1] % 16 else None
-
-
-class _RMSNorm(torch.autograd.Function):
-    """torch's takes a dozen operations for both ways on a CPU."""
-
-    @staticmethod
-    def forward(ctx: Any, kernels: Kernels, x: Tensor, weight: Tensor) -> Tensor:
-        made, inverse = kernels.rms_norm_forth(x, weight, EPSILON)
-        ctx.kernels = kernels
-        ctx.save_for_backward(x, weight, inverse)
-        return made
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *ctx.kernels.rms_norm_back(gradient, *ctx.saved_tensors)
-
-
-class LayerNorm(UsesKernels, nn.LayerNorm):
-    """torch's."""
-
-    @property
-    def parts(self) -> NormParts:
-        """Weight, bias, what is added to the variance."""
-        return self.weight, self.bias, self.eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.kernels is not None and x.dtype == self.weight.dtype == torch.float32:
-            return self.kernels.layer_norm(x, self.weight, self.bias, self.eps)
-        return F.layer_norm(
-            x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps
-        )
-
-
 def norm(config: BlockConfig) -> nn.Module:
     return RMSNorm(config.width) if config.norm == "rms" else LayerNorm(config.width)
 
@@ -239,25 +177,6 @@ class Attention(UsesKernels, UsesGpu, nn.Module):
         return self.kernels.attend if self.kernels is not None and qkv.dtype == torch.float32 else None
 
 
-class _Gate(UsesKernels, nn.Module):
-    name = "swiglu"
-
-    def forward(self, both: Tensor) -> Tensor:
-        if self.kernels is not None and both.dtype == torch.float32:
-            return self.kernels.swiglu(both)
-        gate, value = both.chunk(2, dim=-1)
-        return F.silu(gate) * value
-
-
-class _Curve(UsesKernels, nn.Module):
-    name = "gelu"
-
-    def forward(self, inner: Tensor) -> Tensor:
-        if self.kernels is not None and inner.dtype == torch.float32:
-            return self.kernels.gelu(inner)
-        return F.gelu(inner)
-
-
 class FeedForward(nn.Module):
     """Two linear layers with an activation between them; with the options of `Linear` around both."""
 
@@ -278,12 +197,12 @@ class SwiGLU(FeedForward):
     def __init__(self, config: BlockConfig) -> None:
         # Two thirds of 4 C, rounded up to a multiple of 32: as many weights as the GELU form.
         hidden = -(-8 * config.width // 3 // 32) * 32
-        super().__init__(config, 2 * hidden, hidden, _Gate())
+        super().__init__(config, 2 * hidden, hidden, Gate())
 
 
 class GELU(FeedForward):
     def __init__(self, config: BlockConfig) -> None:
-        super().__init__(config, 4 * config.width, 4 * config.width, _Curve())
+        super().__init__(config, 4 * config.width, 4 * config.width, Curve())
 
 
 class Block(nn.Module):

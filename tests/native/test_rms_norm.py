@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from melgpt.native.kernels import Kernels
-from melgpt.nn.transformer import EPSILON, RMSNorm
+from melgpt.nn.elements import EPSILON, RMSNorm
 
 
 def norm(width: int) -> RMSNorm:
