@@ -1,4 +1,4 @@
-"""The kernels for training a GPT on a CPU, in float32 or bfloat16: dropout, attention with it, RMSNorm."""
+"""The kernels for training a GPT on a CPU: dropout, attention with it, RMSNorm, SwiGLU."""
 
 import ctypes
 
@@ -50,16 +50,16 @@ class TrainingKernels(MapKernels):
     def gate(self, x: Tensor) -> Tensor:
         """SwiGLU of x [..., 2 C] → [..., C], in float32 or bfloat16, C a multiple of 16."""
         made = x.new_empty(*x.shape[:-1], x.shape[-1] // 2)
-        self._open(x.contiguous(), None, made, rows_of(made))
+        self._gated(x.contiguous(), None, made, rows_of(made))
         return made
 
     def gate_back(self, gradient: Tensor, x: Tensor) -> Tensor:
         """Gradients of x for one of the result."""
         made = torch.empty_like(x, memory_format=torch.contiguous_format)
-        self._open(x.contiguous(), gradient.contiguous(), made, rows_of(gradient))
+        self._gated(x.contiguous(), gradient.contiguous(), made, rows_of(gradient))
         return made
 
-    def _open(self, x: Tensor, gradient: Tensor | None, made: Tensor, rows: tuple[int, int]) -> None:
+    def _gated(self, x: Tensor, gradient: Tensor | None, made: Tensor, rows: tuple[int, int]) -> None:
         sizes = *rows, x.dtype == torch.bfloat16, self.cores()
         self._gate(*map(address, (x, gradient, made)), *sizes)
 
