@@ -5,7 +5,8 @@ A damaged file often decodes short without an error, so the decoded length is he
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ _VIDEO = "mp4 m4v mov webm mkv avi"
 SUFFIXES = frozenset(f".{suffix}" for suffix in f"{_SOUND} {_VIDEO}".split())
 LENGTH_TOLERANCE_SECONDS = 0.15
 """Encoder delay and container rounding: how much shorter than its header a sound whole file may be."""
+BLOCK = 1 << 20
+"""Samples of a file that are decoded at a time."""
 FADE_SECONDS = 0.01
 """Long enough not to click, too short to be heard as a fade."""
 
@@ -44,18 +47,24 @@ def read(path: Path | str, rate: int | None = None) -> Audio:
     Raises FileNotFoundError, AudioError for what no decoder understands or what holds no sound, and
     TruncatedAudioError where less was decoded than the header promises.
     """
+    blocks = read_blocks(path)
+    parts = list(blocks if rate is None else resample_blocks(blocks, rate))
+    return parts[0] if len(parts) == 1 else Audio(torch.cat([p.samples for p in parts], -1), parts[0].rate)
+
+
+def read_blocks(path: Path | str) -> Iterator[Audio]:
+    """The same in blocks of some BLOCK samples, one at a time in memory, however long the file is.
+
+    Raises as `read` does, and what shows at a file's end alone after its last block.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such sound file: {path}")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty")
-    try:
-        mono, file_rate, promised = _decode_soundfile(path)
-    except soundfile.LibsndfileError:
-        mono, file_rate, promised = _decode_av(path)
-    if len(mono) == 0:
+    decoded_seconds, promised = yield from _decoded(path)
+    if decoded_seconds == 0:
         raise AudioError(f"{path}: no sound could be decoded")
-    decoded_seconds = len(mono) / file_rate
     if _last_page_cut(path):
         raise TruncatedAudioError(
             f"{path}: truncated: the file ends inside a page, {decoded_seconds:.2f} s decoded"
@@ -64,10 +73,6 @@ def read(path: Path | str, rate: int | None = None) -> Audio:
         raise TruncatedAudioError(
             f"{path}: damaged or truncated: {decoded_seconds:.2f} s decoded of {promised:.2f} s in its header"
         )
-    if not np.isfinite(mono).all():
-        raise AudioError(f"{path}: holds samples that are not finite numbers")
-    audio = Audio(torch.from_numpy(mono).unsqueeze(0), file_rate)
-    return audio if rate is None else resample(audio, rate)
 
 
 def resample(audio: Audio, rate: int) -> Audio:
@@ -76,6 +81,20 @@ def resample(audio: Audio, rate: int) -> Audio:
         return audio
     channels = [soxr.resample(row.numpy(), audio.rate, rate, quality="HQ") for row in audio.samples]
     return Audio(torch.from_numpy(np.stack(channels)), rate)
+
+
+def resample_blocks(blocks: Iterable[Audio], rate: int) -> Iterator[Audio]:
+    """Blocks [1, T] of one sound at another rate: together the very samples that `resample` makes of it."""
+    stream: soxr.ResampleStream | None = None
+    for block in blocks:
+        if block.rate == rate:
+            yield block
+            continue
+        stream = stream or soxr.ResampleStream(block.rate, rate, 1, dtype="float32", quality="HQ")
+        yield Audio(torch.from_numpy(stream.resample_chunk(block.samples[0].numpy())).unsqueeze(0), rate)
+    if stream is not None:
+        rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
+        yield Audio(torch.from_numpy(rest).unsqueeze(0), rate)
 
 
 def fade_out(audio: Audio, seconds: float = FADE_SECONDS) -> Audio:
@@ -109,20 +128,41 @@ def write_pieces(path: Path | str, pieces: Iterable[Audio], rate: int) -> None:
             file.write(audio.samples[0].detach().cpu().clamp(-1, 1).numpy())
 
 
-def _decode_soundfile(path: Path) -> tuple[Samples, int, float | None]:
-    """Samples [T], the mean of the channels; rate; seconds that the header promises."""
+Decoding = Generator[Audio, None, tuple[float, float | None]]
+"""Blocks [1, T], the mean of the channels; then the seconds decoded, and those that the header promises."""
+
+
+def _decoded(path: Path) -> Decoding:
+    decoding = _decode_soundfile(path)
+    try:
+        first = next(decoding)
+    except StopIteration as end:
+        return end.value
+    except soundfile.LibsndfileError:
+        return (yield from _decode_av(path))
+    yield first
+    try:
+        return (yield from decoding)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: not a readable sound file ({error})") from None
+
+
+def _decode_soundfile(path: Path) -> Decoding:
     with soundfile.SoundFile(path) as file:
         promised = file.frames / file.samplerate if 0 < file.frames < 2**62 else None
-        # Read in blocks: a damaged file may promise more than memory holds.
-        blocks = []
-        while len(block := file.read(1 << 20, dtype="float32", always_2d=True)):
-            blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
-        samples = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.float32), *blocks])
-        rate = int(file.samplerate)
+        samples, rate = 0, int(file.samplerate)
+        while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+            samples += len(block)
+            yield _block(path, block[:, 0] if block.shape[1] == 1 else block.mean(1, dtype=np.float32), rate)
     present = _chunk_present(path)
-    if present < 1:
-        promised = len(samples) / rate / max(present, 1e-9)
-    return samples, rate, promised
+    seconds = samples / rate
+    return seconds, seconds / max(present, 1e-9) if present < 1 else promised
+
+
+def _block(path: Path, mono: Samples, rate: int) -> Audio:
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{path}: holds samples that are not finite numbers")
+    return Audio(torch.from_numpy(mono).unsqueeze(0), rate)
 
 
 _STREAMED = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000)
@@ -165,11 +205,11 @@ def _last_page_cut(path: Path) -> bool:
     return len(sizes) < page[26] or len(page) < 27 + len(sizes) + sum(sizes)
 
 
-def _decode_av(path: Path) -> tuple[Samples, int, float | None]:
-    """The same of the first sound stream of anything that FFmpeg's libraries read."""
+def _decode_av(path: Path) -> Decoding:
+    """The first sound stream of anything that FFmpeg's libraries read."""
     import av
 
-    blocks: list[Samples] = []
+    seconds = 0.0
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
@@ -177,17 +217,38 @@ def _decode_av(path: Path) -> tuple[Samples, int, float | None]:
             stream = container.streams.audio[0]
             rate = int(stream.rate)
             promised = _stream_seconds(container, stream)
-            resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate)
-            for frame in container.decode(stream):
-                blocks += [f.to_ndarray().mean(axis=0) for f in resampler.resample(frame)]
-            blocks += [f.to_ndarray().mean(axis=0) for f in resampler.resample(None)]
+            for mono in _gathered(_av_frames(container, stream)):
+                seconds += len(mono) / rate
+                yield _block(path, mono, rate)
     except (av.error.FFmpegError, ValueError, IndexError) as reason:
         if isinstance(reason, AudioError):
             raise
         words = getattr(reason, "strerror", None) or str(reason)  # without the path, which stands in front
         raise AudioError(f"{path}: not a readable sound file ({words})") from None
-    samples = np.concatenate(blocks, dtype=np.float32) if blocks else np.zeros(0, np.float32)
-    return samples, rate, promised
+    return seconds, promised
+
+
+def _av_frames(container: Any, stream: Any) -> Iterator[Samples]:
+    """Samples [t], the mean of the channels, of each frame."""
+    import av
+
+    resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
+    for frame in chain(container.decode(stream), [None]):
+        yield from (made.to_ndarray().mean(axis=0, dtype=np.float32) for made in resampler.resample(frame))
+
+
+def _gathered(frames: Iterator[Samples]) -> Iterator[Samples]:
+    """The same in blocks, of BLOCK samples or a little more."""
+    held: list[Samples] = []
+    count = 0
+    for frame in frames:
+        held.append(frame)
+        count += len(frame)
+        if count >= BLOCK:
+            yield np.concatenate(held)
+            held, count = [], 0
+    if held:
+        yield np.concatenate(held)
 
 
 def _stream_seconds(container: Any, stream: Any) -> float | None:

@@ -8,20 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from melgpt.audio.io import AudioError, TruncatedAudioError, read, resample
+from melgpt.audio.io import AudioError, TruncatedAudioError
 from melgpt.audio.mel import analyse
 from melgpt.data import audit
 from melgpt.data.audit import AuditRow
 from melgpt.data.config import DataConfig
+from melgpt.data.cutting import Samples, TooShortError, clips_of
 from melgpt.data.duplicates import signature
-from melgpt.data.originals import originals_length
 from melgpt.types import Audio, MelScale
-
-Samples = NDArray[np.float32]
-MARGIN_SECONDS = 0.1
-"""Silence that is left where a silent end is taken away."""
-SILENT_END_SECONDS = 0.3
-"""A shorter silence before or after a sound stays: it is a part of it."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +42,16 @@ class Pieces:
 
 def cut(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pieces:
     """Decode one file, cut it into clips and analyse them; a file that cannot be used gives findings only."""
-    whole = folder / path
+    whole, result = folder / path, Pieces()
     try:
-        audio = read(whole)
+        for clip in clips_of(whole, config, scale):
+            findings = _judge(clip.original, path, clip.start, config)
+            result.findings.extend(findings)
+            if all(finding.action == audit.KEPT for finding in findings):
+                result.pieces.append(_piece(clip.samples, clip.start, scale))
+    except TooShortError as error:
+        detail = f"{error.seconds:.3f} s; at least {config.min_seconds} s needed"
+        return _nothing(path, audit.TOO_SHORT, detail)
     except TruncatedAudioError as error:
         return _nothing(path, audit.TRUNCATED, _reason(error, whole))
     except FileNotFoundError:
@@ -59,45 +60,7 @@ def cut(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pieces:
         return _nothing(path, audit.UNREADABLE, _reason(error, whole))
     except OSError as error:
         return _nothing(path, audit.UNREADABLE, error.strerror or str(error))
-    audio, skipped = _without_silent_ends(audio, config)
-    if audio.seconds < config.min_seconds:
-        return _nothing(
-            path, audit.TOO_SHORT, f"{audio.seconds:.3f} s; at least {config.min_seconds} s needed"
-        )
-    ready = resample(audio, scale.rate)
-    if config.originals_length is True:
-        ready = originals_length(ready, config.clip_seconds)
-    original, resampled = audio.samples[0].numpy(), ready.samples[0].numpy()
-    length, least = round(config.clip_seconds * scale.rate), round(config.min_seconds * scale.rate)
-    result = Pieces()
-    for first in range(0, len(resampled), length):
-        samples = resampled[first : first + length]
-        if first and len(samples) < least:
-            break
-        begin, end = (round(edge / scale.rate * audio.rate) for edge in (first, first + length))
-        start = skipped + first / scale.rate
-        findings = _judge(original[begin:end], path, start, config)
-        result.findings.extend(findings)
-        if all(finding.action == audit.KEPT for finding in findings):
-            result.pieces.append(_piece(samples, start, scale))
     return result
-
-
-def _without_silent_ends(audio: Audio, config: DataConfig) -> tuple[Audio, float]:
-    """The sound without long silence before and after it, and the seconds skipped at its start.
-
-    Many collections fill short sounds up to one length: learnt from, they would mostly teach silence.
-    """
-    if not config.trim_silence or config.originals_length is True:
-        return audio, 0.0
-    loud = np.abs(audio.samples[0].numpy()) >= 10 ** (config.silence_db / 20)
-    begin, end = int(loud.argmax()), len(loud) - int(loud[::-1].argmax())
-    if not loud[begin]:
-        return audio, 0.0
-    margin, least = round(MARGIN_SECONDS * audio.rate), round(SILENT_END_SECONDS * audio.rate)
-    first = begin - margin if begin >= least else 0
-    last = end + margin if len(loud) - end >= least else len(loud)
-    return Audio(audio.samples[:, first:last], audio.rate), first / audio.rate
 
 
 def _judge(samples: Samples, path: str, start: float, config: DataConfig) -> list[AuditRow]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from melgpt.audio.io import AudioError, read, resample
+from melgpt.audio.io import AudioError, read
 from melgpt.audio.mel import analyse
 from melgpt.data.originals import originals_length
 from melgpt.data.store import Store, read_manifest
@@ -112,7 +112,7 @@ def recordings(store: Store, rows: Iterable[int]) -> Iterator[tuple[int, NDArray
 
 def _read(path: Path, store: Store) -> Audio:
     try:
-        return resample(read(path), store.scale.rate)
+        return read(path, store.scale.rate)
     except (AudioError, OSError) as error:
         raise UserError(
             f"a sound that {store.folder} was prepared from cannot be read: {error}; put it back"
