@@ -6,16 +6,12 @@
 #include "halves.h"
 #include "team.h"
 
-#define AT_ONCE 8192 /* results that one helper takes at a time */
-
 struct gate {
     const void *x, *dy;
     void *to; /* y, or dx */
     long rows;
     int length, halves;
 };
-
-static int rows_at_once(int length) { return length < AT_ONCE ? AT_ONCE / length : 1; }
 
 static inline __attribute__((always_inline)) void some_rows(const struct gate *t, int part, const int halves)
 {

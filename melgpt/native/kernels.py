@@ -230,9 +230,9 @@ class UsesKernels:
 def find_kernels() -> Kernels | None:
     """The kernels; None where they cannot be had: no C compiler, or no place to keep what it makes.
 
-    None in a block of `wanted.kernels_if` that does not want them, too.
+    None in a block of `wanted.kernels_if` that does not want them, too, and in what torch compiles.
     """
-    return compiled_kernels() if wanted.kernels_wanted() else None
+    return None if torch.compiler.is_compiling() or not wanted.kernels_wanted() else compiled_kernels()
 
 
 @functools.cache

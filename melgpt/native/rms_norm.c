@@ -4,8 +4,6 @@
 #include "halves.h"
 #include "team.h"
 
-#define AT_ONCE 8192 /* numbers that one helper takes at a time */
-
 struct norm {
     const void *x, *dy;
     const float *weight;
@@ -16,8 +14,6 @@ struct norm {
     long rows;
     int length, halves;
 };
-
-static int rows_at_once(int length) { return length < AT_ONCE ? AT_ONCE / length : 1; }
 
 static inline __attribute__((always_inline)) void normalise(const struct norm *t, long row, const int halves)
 {

@@ -8,4 +8,7 @@ typedef void (*Work)(const void *task, int part);
  * Where another caller has the helpers the caller does all parts. */
 void share(Work work, const void *task, int parts, int threads);
 
+/* How many rows of so many numbers one helper takes at a time. */
+static inline int rows_at_once(int length) { return length < 8192 ? 8192 / length : 1; }
+
 #endif

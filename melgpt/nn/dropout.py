@@ -34,7 +34,7 @@ def drop(x: Tensor, share: float) -> Tensor:
     Seeded by torch's generator; other numbers are dropped where there are no kernels.
     """
     below, seed = _draw(share)
-    kernels = _kernels()
+    kernels = find_kernels()
     if kernels is None or x.dtype not in (torch.float32, torch.bfloat16):
         return x * _kept(x, below, seed)
     return _Drop.apply(kernels, x, below, seed)
@@ -43,10 +43,6 @@ def drop(x: Tensor, share: float) -> Tensor:
 def _draw(share: float) -> tuple[int, int]:
     """The draw of 16 bits below which a number is dropped, and a seed of 63 bits."""
     return round(share * LEVELS), int(torch.randint((1 << 63) - 1, ()))
-
-
-def _kernels() -> Kernels | None:
-    return None if torch.compiler.is_compiling() else find_kernels()
 
 
 class _Drop(torch.autograd.Function):
@@ -73,7 +69,7 @@ def attend(
     """
     if not dropout or q.device.type != "cpu":
         return F.scaled_dot_product_attention(q, k, v, seen, dropout_p=dropout, is_causal=causal)
-    kernels = _kernels()
+    kernels = find_kernels()
     if kernels is not None and q.dtype == k.dtype == v.dtype and kernels.attends(q):
         return _Attend.apply(kernels, q, k, v, causal, *_draw(dropout))
     # torch has this in many passes over memory, some of them in float32.
