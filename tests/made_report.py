@@ -80,6 +80,9 @@ def made_result(name: str = "tiny") -> dict[str, Any]:
                 "what": f"Made up: {stage}.",
                 "measures": {"frechet": figure(value, 0.3)}
                 | ({} if stage in ("real", "generated") else {"stft": figure(value / 3, 0.1)}),
+                "per_class": {}
+                if stage in ("real", "generated")
+                else {label: {"stft": figure(value / 3, 0.2)} for label in LABELS},
             }
             for stage, value in stages
         ],

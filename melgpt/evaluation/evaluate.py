@@ -234,8 +234,14 @@ def _ladder(steps: list[Step], table: list[dict[str, Any]]) -> list[dict[str, An
     for step in steps:
         row = rows.get("real against real" if step.stage == "real" else step.stage, {"measures": {}})
         shared = {name: row["measures"][name] for name in LADDER_SETS if name in row["measures"]}
-        paired = {name: interval.plain() for name, interval in step.measures.items()}
-        ladder.append({"stage": step.stage, "what": step.what, "measures": {**paired, **shared}})
+        ladder.append(
+            {
+                "stage": step.stage,
+                "what": step.what,
+                "measures": {**intervals.plain(step.measures), **shared},
+                "per_class": {label: intervals.plain(measures) for label, measures in step.by_class.items()},
+            }
+        )
     new = rows["generated"]["measures"]
     last = {name: new[name] for name in LADDER_SETS if name in new}
     return [

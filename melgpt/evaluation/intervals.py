@@ -31,6 +31,11 @@ class Interval:
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
+def plain(measures: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
+    """Intervals by their names, for JSON."""
+    return {name: interval.plain() for name, interval in measures.items()}
+
+
 def of_mean(values: NDArray[np.floating], *, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
     """Of the mean of values [N], one a clip."""
     rng = np.random.default_rng(seed)

@@ -49,13 +49,13 @@ class Judge:
             one, other = made.of_class(label), self.real.of_class(label)
             found = self._sets(one, other) if min(len(one), len(other)) > 1 else {}
             found["accuracy"] = intervals.of_mean(right[labels == label], **options)
-            per_class[self.classes[label]] = _plain(found)
+            per_class[self.classes[label]] = intervals.plain(found)
         return {
             "name": row.name,
             "role": row.role,
             "what": row.what,
             "clips": len(row.labels),
-            "measures": {**_plain(measures), **row.extra},
+            "measures": {**intervals.plain(measures), **row.extra},
             "per_class": per_class,
         }
 
@@ -71,7 +71,3 @@ def as_many(labels: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.
         for label, count in zip(*np.unique(wanted, return_counts=True), strict=True)
     ]
     return np.concatenate(found)
-
-
-def _plain(measures: dict[str, Interval]) -> dict[str, dict[str, float]]:
-    return {name: interval.plain() for name, interval in measures.items()}

@@ -26,20 +26,23 @@ MOST = 100
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the ladder: its sounds [B, T] and their measures."""
+    """A step of the ladder: its sounds [B, T] and their measures, of all and of each class."""
 
     stage: str
     what: str
     samples: Tensor
     measures: dict[str, Interval]
+    by_class: dict[str, dict[str, Interval]]
 
 
 def climb(rendering: Rendering, rows: Rows, *, resamples: int, seed: int) -> list[Step]:
     """The steps from the real clips through mel, codec and vocoder; distances where the sounds are there."""
     rows = spread(rows, MOST)
     mels = rendering.stored(rows)
-    lengths = rendering.store.frames[rows].clip(max=rendering.frames)
-    real = original_sounds(rendering.store, rows, rendering.frames)
+    store, lengths = rendering.store, rendering.store.frames[rows].clip(max=rendering.frames)
+    labels = store.label_ids[rows]
+    groups = {store.labels[label]: np.flatnonzero(labels == label) for label in np.unique(labels)}
+    real = original_sounds(store, rows, rendering.frames)
     plain = registry.build(
         "vocoder", registry.configure("vocoder", {"kind": "griffin_lim", "mel": rendering.scale.plain()})
     ).to(rendering.model.device)
@@ -50,17 +53,20 @@ def climb(rendering: Rendering, rows: Rows, *, resamples: int, seed: int) -> lis
         "mel + vocoder": (f"mel, then the model's vocoder ({own})", mels, None),
         "codec + vocoder": (f"mel, codec, then the model's vocoder ({own})", recoded, None),
     }
-    steps = [] if real is None else [Step("real", "the recording itself", real, {})]
+    steps = [] if real is None else [Step("real", "the recording itself", real, {}, {})]
     for stage, (what, values, vocoder) in made.items():
         samples = rendering.sound(values, stage, vocoder)
         distances = {"mel_l1": _mel_l1(rendering.hear(samples), mels, lengths)}
         if real is not None:
             distances |= sound_distances(samples, real, lengths * rendering.scale.hop, rendering.scale)
-        measures = {
-            name: intervals.of_mean(values, resamples=resamples, seed=seed)
-            for name, values in distances.items()
-        }
-        steps.append(Step(stage, what, samples, measures))
+        means, *by_class = (
+            {
+                name: intervals.of_mean(each[group], resamples=resamples, seed=seed)
+                for name, each in distances.items()
+            }
+            for group in (np.arange(len(rows)), *groups.values())
+        )
+        steps.append(Step(stage, what, samples, means, dict(zip(groups, by_class, strict=True))))
     return steps
 
 

@@ -80,6 +80,16 @@ def test_the_ladder_goes_from_real_to_new(result: dict[str, Any]) -> None:
     assert stages["mel + vocoder"]["mel_l1"]["value"] < stages["codec + vocoder"]["mel_l1"]["value"]
 
 
+def test_the_ladder_is_told_by_class(result: dict[str, Any]) -> None:
+    counts = {label: count for label, count in result["protocol"]["per_class"].items() if count}
+    for step in result["ladder"][1:-1]:
+        assert set(step["per_class"]) == set(counts)
+        for name in ("mel_l1", "stft", "envelope"):
+            means = [step["per_class"][label][name]["value"] * count for label, count in counts.items()]
+            assert sum(means) / sum(counts.values()) == pytest.approx(step["measures"][name]["value"]), name
+    assert "per_class" not in result["ladder"][-1], "new sounds have no recording to be compared with"
+
+
 def test_parts_stand_beside_their_baselines(result: dict[str, Any]) -> None:
     assert {"mel_l1", "mean_mel_l1", "stft", "codes_used", "perplexity", "bits_per_second"} <= result[
         "codec"

@@ -197,7 +197,35 @@ def _ladder(result: Result) -> Markup | None:
         item for stage in stages for item in (tag("dt", stage["stage"]), tag("dd", stage.get("what", "")))
     ]
     table = tables.sortable(columns, lines, caption="The ladder")
-    return join(intro, _panels(panels), table, tag("dl", *what, class_="meanings"))
+    return join(
+        intro, _panels(panels), table, tag("dl", *what, class_="meanings"), _ladder_by_class(result, stages)
+    )
+
+
+def _ladder_by_class(result: Result, stages: list[Row]) -> Markup | None:
+    """A line a class and stage: sorted by a measure, it shows which sounds a stage loses."""
+    found = sorted(
+        (
+            (label, stage["stage"], measures)
+            for stage in stages
+            for label, measures in (stage.get("per_class") or {}).items()
+        ),
+        key=lambda each: each[0],
+    )
+    names = list(dict.fromkeys(name for *_, measures in found for name in measures))
+    if not names:
+        return None
+    columns = [tables.Column("Label"), tables.Column("Stage"), *(_column(result, name) for name in names)]
+    lines = [
+        [
+            tables.words(label),
+            tables.words(stage),
+            *(tables.figure(measures.get(name), name) for name in names),
+        ]
+        for label, stage, measures in found
+    ]
+    table = tables.sortable(columns, lines, caption="The ladder by class")
+    return tag("details", tag("summary", "By class"), table)
 
 
 def _classes(result: Result) -> Markup | None:

@@ -74,6 +74,14 @@ def test_rows_are_marked_by_role_and_every_measure_has_its_interval(page: Page) 
     assert "logarithmic axis" in page.text  # noise lies 150 times as far away as real sounds
 
 
+def test_the_ladder_by_class_has_a_line_a_label_and_stage(page: Page) -> None:
+    table = page.text.split("The ladder by class")[1]
+    for label in LABELS:
+        assert f"{label} mel + vocoder" in table
+        assert f"{label} codec + vocoder" in table
+    assert f"{LABELS[0]} generated" not in table
+
+
 def test_tables_sort_by_buttons_that_a_keyboard_reaches(page: Page) -> None:
     tables = sum(
         attributes.get("class") == "sortable" for name, attributes in page.elements if name == "table"
