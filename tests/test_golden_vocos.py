@@ -41,7 +41,7 @@ def test_its_weights_make_its_sound(case: dict[str, Any]) -> None:
     features, told = case["inputs"]["features"], case["outputs"]
     with torch.no_grad():
         latent = vocoder.backbone(features)
-        samples = vocoder.head(latent, features)
+        samples = vocoder.head(latent, features, torch.ones_like(features, dtype=torch.bool))
     assert torch.allclose(latent, told["backbone"], **CLOSE)
     # Theirs ends with the last frame's centre, ours with its hop.
     assert samples.shape[1] == features.shape[-1] * config.mel.hop

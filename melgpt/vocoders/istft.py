@@ -88,15 +88,16 @@ class ISTFTVocoder(nn.Module):
     def forward(self, mel: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Mel [B, F, N] in [0, 1] → samples [B, T] float32 in [-1, 1], T = hop * N.
 
-        Nothing is drawn from the generator.
+        With the skip a value of 0 is silence, not the scale's smallest magnitude. Nothing is drawn from the
+        generator.
         """
         log = self.log_bands(mel.float())
-        return self.head(self.backbone(log), log).clamp(-1, 1)
+        return self.head(self.backbone(log), log, mel > 0).clamp(-1, 1)
 
     def magnitudes(self, mel: Tensor) -> Tensor:
         """Mel [B, F, N] in [0, 1] → the spectrum's magnitudes [B, N, n_fft // 2 + 1] before any refining."""
         log = self.log_bands(mel.float())
-        return self.head.spectrum(self.backbone(log), log)[0]
+        return self.head.spectrum(self.backbone(log), log, mel > 0)[0]
 
     def log_bands(self, mel: Tensor) -> Tensor:
         """Values in [0, 1] → natural logarithms of the bands' magnitudes."""
@@ -172,11 +173,11 @@ class Head(nn.Module):
             self.register_buffer("mean", bank / bank.sum(0).clamp(min=1e-12), persistent=False)
             self.register_buffer("between", (bank.sum(0) == 0).float(), persistent=False)
 
-    def forward(self, x: Tensor, log: Tensor) -> Tensor:
-        """log: of the bands' magnitudes [B, F, N]."""
-        return self.istft(*self.spectrum(x, log), refine=self.config.refine)
+    def forward(self, x: Tensor, log: Tensor, heard: Tensor) -> Tensor:
+        """log: of the bands' magnitudes [B, F, N]; heard: which of them are no silence."""
+        return self.istft(*self.spectrum(x, log, heard), refine=self.config.refine)
 
-    def spectrum(self, x: Tensor, log: Tensor) -> tuple[Tensor, Tensor]:
+    def spectrum(self, x: Tensor, log: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
         """Magnitudes and phases [B, N, bins] in float32."""
         with torch.autocast(x.device.type, enabled=False):
             level = self.out(x.float())
@@ -184,13 +185,13 @@ class Head(nn.Module):
                 level, phase = level.chunk(2, dim=-1)
                 # The limit is Vocos': beyond it lies no sound, and the exponential runs away.
                 return level.exp().clamp(max=100.0), phase
-            log = log.transpose(1, 2)
+            log, heard = log.transpose(1, 2), heard.transpose(1, 2)
             # Any phases will do to begin with, if no two frames have the same. What is drawn from a frame's
             # mel is the same wherever the frame stands, so that pieces give the sound of the whole.
             phase = log @ self.turns
             level = level + (log - self.areas) @ self.spread
-            magnitude = level.clamp(max=math.log(self.config.mel.n_fft)).exp()
-            return self._with_bands(magnitude, log.exp()), phase
+            magnitude = level.clamp(max=math.log(self.config.mel.n_fft)).exp() * heard.any(-1, keepdim=True)
+            return self._with_bands(magnitude, log.exp() * heard), phase
 
     def _with_bands(self, magnitude: Tensor, bands: Tensor) -> Tensor:
         """Magnitudes [B, N, bins] nearer to having the bands [B, N, F]: Lee and Seung (2001)."""

@@ -142,6 +142,40 @@ def test_fitting_brings_the_bands_near_and_leaves_bins_without_a_band(preset: st
     assert errors[1] < 0.5 * errors[0]
 
 
+@pytest.mark.parametrize("kernels", [True, False])
+@torch.inference_mode()
+def test_silence_is_silent(kernels: bool) -> None:
+    part, values = vocoder(), mel(90)
+    part.write_quickly(rounded=False, kernels=kernels)
+    assert not part(torch.zeros_like(values)).any()
+    values[..., 30:60] = 0
+    hop, edge = part.scale.hop, part.head.istft.reach
+    samples = part(values)
+    assert not samples[:, (30 + edge) * hop : (60 - edge) * hop].any()
+    assert samples[:, : 30 * hop].any()
+
+
+@torch.inference_mode()
+def test_a_band_at_0_is_silent_among_others() -> None:
+    part, values = vocoder(), mel(5)
+    values[:, 30:40] = 0
+    bank = mel_filterbank(part.scale)
+    # Bins that no other band hears.
+    silent = (bank[30:40].sum(0) > 0) & (bank[:30].sum(0) + bank[40:].sum(0) == 0)
+    assert silent.any()
+    made = part.magnitudes(values)
+    assert not made[..., silent].any()
+    assert made[..., bank[:30].sum(0) > 0].all()
+
+
+def test_silence_is_learnt_from_without_gradients_that_are_no_numbers() -> None:
+    part, values = vocoder().train(), mel(20)
+    values[:, 30:40], values[..., 10:] = 0, 0
+    part(values).square().sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in part.parameters() if p.grad is not None)
+    assert part.head.out.weight.grad is not None
+
+
 @torch.inference_mode()
 def test_the_skip_makes_the_level_that_the_mel_tells_before_anything_is_learnt() -> None:
     scale = MelScale()
