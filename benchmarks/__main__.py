@@ -11,6 +11,7 @@ from benchmarks.child import stream
 from benchmarks.machine import load_average, quickest
 from benchmarks.subjects import SUBJECTS
 from benchmarks.table import HEAD, about, line
+from melgpt.paths import atomic
 
 
 def main() -> int:
@@ -25,6 +26,8 @@ def main() -> int:
     chosen = SUBJECTS if args.subjects in ([], ["all"]) else tuple(args.subjects)
     if unknown := sorted(set(chosen) - set(SUBJECTS)):
         parser.error(f"unknown subject '{unknown[0]}'; known: {', '.join(SUBJECTS)}")
+    if args.json and (args.json.is_dir() or not args.json.parent.is_dir()):
+        parser.error(f"--json {args.json}: a file in a folder that is there was expected")
 
     # Waiting threads that spin slow a shared machine many times; the subjects' processes inherit this.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -43,7 +46,8 @@ def main() -> int:
     machine["load_end"] = load_average()
     print("\n" + about(machine))
     if args.json:
-        args.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+        with atomic(args.json) as temporary:
+            temporary.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
     if args.plots:
         from benchmarks.plots import plot
 

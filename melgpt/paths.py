@@ -11,6 +11,8 @@ from typing import Any
 
 from melgpt.errors import UserError, closest
 
+RECIPE = "recipe.toml"
+"""What a model folder is made by, every option named."""
 RECIPE_HELP = (
     "tiny, small, seed, seed_vas, or a .toml file (small; in a folder that was begun, the same as there)"
 )
@@ -33,7 +35,7 @@ def recipe_path(name: str) -> Path:
 
 def recipe_of(run: Path) -> str:
     """The recipe that a model folder was begun with; `small` for a new one."""
-    file = run / "recipe.toml"
+    file = run / RECIPE
     return str(file) if file.is_file() else "small"
 
 

@@ -66,16 +66,18 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.runtime import RuntimeConfig
     from melgpt.training.fit_listeners import ListenerTraining
 
-    limits = read_limits(args.fail_under)
+    limits = read_limits(args.fail_under, melception=args.melception is not None)
     if args.seed < 0:
         raise UserError(f"--seed must be at least 0, not {args.seed}")
+    if args.out.exists() and not args.out.is_dir():
+        raise UserError(f"--out {args.out} is a file; give a folder")
+    args.out.mkdir(parents=True, exist_ok=True)  # what keeps one from writing there is said now, not at the end
     store, model = Store.open(args.data), load(args.model, **runtime_of(args))
     sampling = model.sampling(**sampling_of(args)).plain()
     check_fit(model, store)
     sides = choose_sides(store, args.split or default_split(store), args.n, args.seed)
-    training = ListenerTraining(
-        args.out / "listeners", _settings(args.model), RuntimeConfig.parse(runtime_of(args))
-    )
+    settings, runtime = _settings(args.model), RuntimeConfig.parse(runtime_of(args))
+    training = ListenerTraining(args.out / "listeners", settings, runtime)
     files = training.train_all(store) if args.listeners is None else files_in(args.listeners)
     listeners = Listeners.open(files, store, args.extractor)
     parents = {
@@ -93,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
         work=args.out / "work",
         melception=args.melception and checkpoint.load(args.melception, "classifier"),
     )
-    result = work.run(_learner(training, store, listeners.members[0].part.config))
+    learning = ListenerTraining(args.out / "work", settings, runtime)
+    result = work.run(_learner(learning, store, listeners.members[0].part.config))
     write_report(args.out, result, work.shown)
     print(args.out / "report.html")
     check_limits(result, limits)
@@ -103,9 +106,10 @@ def run(args: argparse.Namespace) -> int:
 def _settings(model: Path) -> Any:
     """How the model's recipe trains listeners; the defaults where it says nothing of them."""
     from melgpt.config import read_toml
+    from melgpt.paths import RECIPE
     from melgpt.training.settings import ClassifierTraining
 
-    file = model / "recipe.toml"
+    file = model / RECIPE
     recipe = read_toml(file) if file.is_file() else {}
     return ClassifierTraining.parse(recipe.get("train", {}).get("classifier", {}), where="train.classifier")
 
@@ -116,6 +120,6 @@ def _learner(training: "ListenerTraining", store: "Store", like: Any) -> Any:
 
     def learn(mels: Any, labels: Any) -> Any:
         examples = Examples(lambda number: mels[number].T.numpy(), labels, store.scale)
-        return training.train_on("new_clips", examples, examples, like)
+        return training.train_on("listener_on_new_clips", examples, examples, like)
 
     return learn

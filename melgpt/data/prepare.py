@@ -79,9 +79,14 @@ def prepare(
 
     A finished set of the same files and options is returned at once; another set is replaced, and files that
     it knows keep their split. Raises UserError for a folder that is missing, holds no sound or no readable
-    one, or fewer than 2 clips, and for an `out` that is something else.
+    one, or fewer than 2 clips, and for an `out` that is something else or that one works in.
     """
     source, out = Path(source), Path(out)
+    if Path.cwd().is_relative_to(out.resolve()):
+        raise UserError(
+            f"{out}: a data set is put in place as a whole, which the current folder and those above it cannot "
+            "be; choose a folder inside it, such as data"
+        )
     _recover(out)
     work = out.with_name(f"{out.name}.partial")
     layout = layout_of(source)

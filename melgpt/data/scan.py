@@ -91,13 +91,20 @@ def _walk(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[str]:
         for entry in sorted(entries, key=lambda e: e.name):
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 real = os.path.realpath(entry.path)
                 if real not in above:  # a link to a folder above would never end
                     yield from _walk(folder, f"{prefix}{entry.name}/", (*above, real))
             elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
                 names.append(f"{prefix}{entry.name}")
     yield from names
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: what it is called tells what it would be
+        return False
 
 
 def _listed(folder: Path) -> Iterator[Source]:

@@ -76,4 +76,5 @@ def _centred(value: float, halves: list[float], bounds: tuple[float, float] | No
     low, high = value + np.percentile(np.array(halves) - np.mean(halves), OUTER)
     if bounds is not None:
         low, high = np.clip([low, high], *bounds)
-    return Interval(value, float(low), float(high))
+    # Rounding, and halves that all give the same, may leave the value itself outside.
+    return Interval(value, min(value, float(low)), max(value, float(high)))

@@ -28,23 +28,33 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "mel_l1": ("lower", "Mean difference of the mels, which go from 0 to 1."),
     "stft": ("lower", "Difference of the spectra at three resolutions, all frequencies."),
-    "stft_in_band": ("lower", "The same for the frequencies that the mel knows."),
+    "stft_in_band": ("lower", "Difference of the spectra at three resolutions, where the mel tells of them."),
     "envelope": ("higher", "Correlation of the level over time, in steps of 4 ms."),
-    "envelope_in_band": ("higher", "The same for the frequencies that the mel knows."),
+    "envelope_in_band": ("higher", "Correlation of the level over time, where the mel tells of it."),
     "onset": ("lower", "Difference in dB of how steeply sounds begin."),
     "codes_used": ("higher", "Codes that occur."),
     "perplexity": ("higher", "Number of equally used codes that would be as varied."),
     "bits_per_second": ("lower", "Size of the codes."),
     "bits_per_token": ("lower", "What the prior still has to be told of each token."),
-    "unigram_bits": ("lower", "The same for a table of how often each token occurs."),
-    "bigram_bits": ("lower", "The same for a table by the token before."),
-    "class_row_table_bits": ("lower", "The same for a table by class and row."),
+    "unigram_bits": ("lower", "Bits a token of a table of how often each token occurs."),
+    "bigram_bits": ("lower", "Bits a token of a table by the token before."),
+    "class_row_table_bits": ("lower", "Bits a token of a table by class and row."),
     "melception_frechet": ("lower", "FID in Melception's features, by the originals' protocol."),
     "melception_kid": ("lower", "KID in Melception's features, by the originals' protocol."),
     "melception_inception_score": ("higher", "Inception score of Melception, by the originals' protocol."),
     "melception_kl": ("lower", "Melception's divergence of pairs of one class (MKL)."),
 }
-_GROUPS = ("codec", "prior")
+_OF_CODEC = ("mel_l1", "stft", "codes_used", "perplexity", "bits_per_second")
+_OF_PRIOR = ("bits_per_token",)
+_OF_SOUNDS = ("stft_in_band", "envelope", "envelope_in_band", "onset")
+_TABLES = ("unigram_bits", "bigram_bits", "class_row_table_bits")
+_NOT_OF_CLIPS = {*_OF_CODEC, *_OF_PRIOR, *_OF_SOUNDS, *_TABLES}
+LIMITED = (
+    *(name for name in MEANINGS if name not in _NOT_OF_CLIPS),
+    *(f"codec.{name}" for name in _OF_CODEC),
+    *(f"prior.{name}" for name in _OF_PRIOR),
+)
+"""What a limit can be set for: measures of the generated clips, of the codec and of the prior."""
 
 
 def directions() -> dict[str, str]:
@@ -55,14 +65,20 @@ def meanings() -> dict[str, str]:
     return {name: meaning for name, (_, meaning) in MEANINGS.items()}
 
 
-def read_limits(texts: Sequence[str]) -> dict[str, float]:
-    """`["accuracy=0.8", "codec.mel_l1=0.05"]` → limits. Raises UserError for what is none."""
+def read_limits(texts: Sequence[str], *, melception: bool = True) -> dict[str, float]:
+    """`["accuracy=0.8", "codec.mel_l1=0.05"]` → limits. Raises UserError for what is none.
+
+    melception: whether its measures will be there.
+    """
     limits = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        group, dot, plain = name.partition(".")
-        if (plain if dot else name) not in MEANINGS or (dot and group not in _GROUPS):
-            raise UserError(f"unknown measure '{name}'{closest(name, list(MEANINGS))}")
+        if name not in LIMITED:
+            meant = [known for known in LIMITED if known.endswith(f".{name}")]
+            hint = f"; did you mean '{meant[0]}'?" if meant else closest(name, LIMITED)
+            raise UserError(f"unknown measure '{name}'{hint}")
+        if name.startswith("melception_") and not melception:
+            raise UserError(f"{name} is only measured with --melception FILE")
         try:
             limits[name] = float(value)
         except ValueError:

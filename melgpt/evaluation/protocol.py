@@ -70,6 +70,7 @@ def head(
             "fingerprints": model.fingerprints,
             "trained_with": {part: dict(used) for part, used in asked.parents.items()},
             "labels": list(model.labels),
+            "guidance": None if model.prior is None else model.prior.guidance,
         },
         "data": {
             "name": store.folder.resolve().name,

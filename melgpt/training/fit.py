@@ -61,6 +61,7 @@ class Run(RunFolder):
     def train_codec(self, store: Store) -> None:
         """Stage `codec`: codec.safetensors."""
         self._check_scale(store)
+        self._write_recipe(self.recipe)
         perceptual = open_perceptual(self.recipe.train.codec, self.recipe.mel)
         made_from = self._codec_made_from(store, perceptual)
         if self._is_done("codec", made_from):
@@ -123,6 +124,7 @@ class Run(RunFolder):
     def train_vocoder(self, store: Store) -> None:
         """Stage `vocoder` for one that learns; the last steps through the folder's codec, if any."""
         self._check_scale(store)
+        self._write_recipe(self.recipe)
         wanted, there = self.recipe.train.vocoder.codec_steps, (self.folder / "codec.safetensors").is_file()
         codec, mark = self._codec() if wanted and there else (None, None)
         made_from = vocoder_made_from(self.recipe, store, mark)
@@ -175,7 +177,7 @@ class Run(RunFolder):
         features, videos = self._features(store), None
         if features is not None:
             videos, made_from["features"] = Videos(features, config.conditioning), features.manifest.digest
-        self._write_recipe(self.recipe.changed(prior=config.plain()))
+        self._write_recipe(self.recipe.changed(codec=codec.config.plain(), prior=config.plain()))
         if self._is_done("prior", made_from):
             return
         with self._timed("encode"):

@@ -46,7 +46,7 @@ class VAERun(Run):
             "augment": self.recipe.train.prior.augment.plain(),
             "training": settings.plain(),
         }
-        self._write_recipe(self.recipe.changed(vae=config.plain()))
+        self._write_recipe(self.recipe.changed(codec=codec.config.plain(), vae=config.plain()))
         if self._is_done("vae", made_from):
             return
         with self._timed("encode", go_on=True):

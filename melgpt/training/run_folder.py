@@ -16,7 +16,7 @@ from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore, encode_split
 from melgpt.data.store import Store
 from melgpt.errors import UserError
-from melgpt.paths import atomic
+from melgpt.paths import RECIPE, atomic
 from melgpt.progress import say
 from melgpt.runtime import choose_device, peak_memory_gib
 from melgpt.training.memory import Limit
@@ -96,7 +96,7 @@ class RunFolder:
         checkpoint.save(part, self.folder / f"{family}.safetensors", parents=parents, notes=notes)
 
     def _write_recipe(self, recipe: Recipe) -> None:
-        recipe.write(self.folder / "recipe.toml")
+        recipe.write(self.folder / RECIPE)
 
     def _measure(self, part: str, values: dict[str, float]) -> None:
         self.figures[part] = values
@@ -127,7 +127,7 @@ def check_folder(folder: Path) -> None:
     """Raises UserError for a folder that holds something else than a run: its files would be written over."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder} is a file; give a folder")
-    ours = ("data/data.json", "data.partial", "training", "listeners", FIGURES, "codec.safetensors")
+    ours = ("data/data.json", "data.partial", "training", "listeners", FIGURES, RECIPE, "codec.safetensors")
     if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in ours):
         raise UserError(f"--out {folder} is not empty and not a model folder: give a new folder")
 

@@ -136,7 +136,7 @@ class SequenceTraining(StageTraining):
     """Share of the clips of full length that are rolled in time (never those with an end)."""
     patience: int = Field(10, ge=1)
     """Validations without a better result after which training stops; the best weights are kept."""
-    least_valid: int = Field(8, ge=0)
+    least_valid: int = Field(4, ge=0)
     """With fewer validation clips than this they judge nothing: no early stop, the last weights are kept."""
 
 

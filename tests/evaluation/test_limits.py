@@ -40,6 +40,9 @@ def test_the_direction_is_the_measures_own(limit: str, words: str) -> None:
     [
         ("acuracy=0.8", "unknown measure 'acuracy'; did you mean 'accuracy'"),
         ("vocoder.mel_l1=0.8", "unknown measure 'vocoder.mel_l1'"),
+        ("mel_l1=0.8", "unknown measure 'mel_l1'; did you mean 'codec.mel_l1'"),
+        ("codec.accuracy=0.5", "unknown measure 'codec.accuracy'"),
+        ("onset=2", "unknown measure 'onset'"),
         ("accuracy", "not of the form measure=number"),
         ("accuracy=high", "not of the form measure=number"),
         ("accuracy=nan", "not of the form measure=number"),
@@ -48,6 +51,12 @@ def test_the_direction_is_the_measures_own(limit: str, words: str) -> None:
 def test_what_is_no_limit_is_refused(text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         read_limits([text])
+
+
+def test_what_will_not_be_measured_is_refused() -> None:
+    assert read_limits(["melception_kid=3"]) == {"melception_kid": 3.0}
+    with pytest.raises(UserError, match="only measured with --melception"):
+        read_limits(["melception_kid=3"], melception=False)
 
 
 def test_every_measure_has_a_direction_and_one_plain_sentence() -> None:

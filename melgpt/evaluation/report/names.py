@@ -27,7 +27,7 @@ TITLES = {
     "stft": "STFT distance",
     "stft_in_band": "STFT distance in the mel's band",
     "envelope": "Correlation of envelopes",
-    "envelope_in_band": "The same within the mel's band",
+    "envelope_in_band": "Correlation of envelopes in the mel's band",
     "onset": "Onset distance",
     "codes": "Codes there are",
     "codes_used": "Codes used",

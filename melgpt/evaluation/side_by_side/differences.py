@@ -97,7 +97,9 @@ def _side_by_side(reports: Sequence[Stored], rows: Sequence[Row]) -> list[Line]:
     for stage in dict.fromkeys(name for ladder in ladders for name in ladder):
         if stage == "generated":
             continue  # its measures are those of the generated sounds
-        groups.append((f"ladder: {stage}", [ladder.get(stage, {}) for ladder in ladders]))
+        members = [ladder.get(stage, {}) for ladder in ladders]
+        if any(each != members[0] for each in members):  # a part that they share has nothing to compare
+            groups.append((f"ladder: {stage}", members))
     for part in ("codec", "prior"):
         values = [report.result.get(part) or {} for report in reports]
         groups.append((part, [{"measures": {k: {"value": v} for k, v in each.items()}} for each in values]))

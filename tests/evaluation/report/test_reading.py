@@ -50,6 +50,17 @@ def _weak_class(result: dict[str, Any]) -> None:
     result["rows"][2]["per_class"]["dog"]["accuracy"] = figure(0.4, 0.0)
 
 
+def _guided(guidance: float) -> Change:
+    """A class that is heard badly, of a prior that can be guided."""
+
+    def change(result: dict[str, Any]) -> None:
+        _model(accuracy=figure(0.5))(result)
+        result["protocol"]["sampling"]["guidance"] = guidance
+        result["model"]["guidance"] = 2.0
+
+    return change
+
+
 def test_a_good_result_gets_no_finding() -> None:
     assert read(made_result()) == []
     said = headline(made_result())
@@ -64,7 +75,9 @@ CASES: list[tuple[str, Change, str]] = [
     ("codec", _ladder(vocoder=1, codec=20, generated=22), "finer|cover less"),
     ("prior", _ladder(vocoder=1, codec=2, generated=40), "95 %"),
     ("prior no better than a table", lambda r: r["prior"].update(bits_per_token=6.3), "6.30"),
-    ("steering", _model(accuracy=figure(0.5)), "--guidance"),
+    ("steering", _model(accuracy=figure(0.5)), "Train the prior longer"),
+    ("steering", _guided(2.0), "more --guidance (it was 2; up to 5), or train"),
+    ("steering", _guided(5.0), "Train the prior longer"),
     ("classes", _weak_class, "dog (40.0 %)"),
     ("diversity", _model(recall=figure(0.3), coverage=figure(0.3)), "too much alike"),
     ("diversity", _model(recall=figure(0.3), vendi=figure(5.0)), "Vendi score 25 %"),
