@@ -35,6 +35,9 @@ class Description:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
+_KINDS = {"family": str, "config": dict, "fingerprint": str, "parents": dict, "notes": dict}
+
+
 def fingerprint(part: nn.Module) -> str:
     """16 hex digits that change with any weight or option of the part."""
     digest = hashlib.sha256(json.dumps(_plain_config(part), sort_keys=True).encode())
@@ -102,7 +105,11 @@ def _read_description(path: Path, text: str) -> Description:
         written = values.pop("format")
         if written != FORMAT:
             raise UserError(f"{path} has format {written}, this version reads format {FORMAT}")
-        return Description(**values)
+        description = Description(**values)
+        for name, kind in _KINDS.items():
+            if not isinstance(getattr(description, name), kind):
+                raise TypeError(f"{name} must be of type {kind.__name__}")
+        return description
     except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise UserError(f"{path} carries a damaged description of its kind and config: {error}") from None
 

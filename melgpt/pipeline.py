@@ -277,9 +277,12 @@ class SoundModel:
     def _columns(self, writer: Prior | GPTVAE, seconds: float | None) -> int:
         if seconds is None:
             return writer.config.columns
-        longest = self._longest(writer) + 1e-6 if isinstance(writer, GPTVAE) else MOST_SECONDS
-        if not 0 < seconds <= longest:
-            raise UserError(f"seconds must lie above 0 and up to {longest:.2f}, not {seconds}")
+        if isinstance(writer, GPTVAE):
+            longest, hint = self._longest(writer), "; the VAE writes no more, the prior does"
+        else:
+            longest, hint = MOST_SECONDS, "; `stream`, and the command, make longer ones"
+        if not 0 < seconds <= longest + 1e-6:
+            raise UserError(f"seconds must lie above 0 and up to {longest:.2f}, not {seconds:g}{hint}")
         return max(1, math.ceil(seconds * self.codec.scale.frames_per_second / self._column_frames - 1e-6))
 
     def _prior(self) -> Prior:

@@ -68,7 +68,7 @@ def _clock(seconds: float) -> str:
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Progress]:
     """`with progress("mels", 400) as bar: bar.advance()`."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():  # a service may run without one
         yield Progress(title, total)
         return
     bar = _Bar(title, total)

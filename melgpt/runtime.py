@@ -23,7 +23,7 @@ class RuntimeConfig(Config):
     weights as bf16."""
     device: str = "auto"
     """`auto`: cuda, mps or cpu, the first that is there."""
-    threads: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0, le=1024)
     """Cores of the CPU to use; 0: all, and one where the work is too small for several."""
     compile: Compile = "auto"
     """`auto`: our own kernels, where there is a C compiler; `off`: none; `on`: also what turns codes to

@@ -66,7 +66,7 @@ class LongSound:
         rate = self.codec.scale.rate
         if Path(path).suffix.lower() == ".wav" and 2 * self.seconds * rate > MOST_BYTES:
             most = MOST_BYTES / 2 / rate
-            raise UserError(f"a WAV file holds up to {most:.0f} s at {rate} Hz, not {self.seconds:.0f}")
+            raise UserError(f"a WAV file holds up to {most:.0f} s at {rate} Hz, not {self.seconds:.7g}")
         write_pieces(path, self, rate)
 
     def plot(self, path: Path | str) -> None:

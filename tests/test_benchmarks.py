@@ -81,6 +81,18 @@ def test_an_unknown_subject_is_named() -> None:
     assert "unknown subject 'mels'" in done.stderr
 
 
+@pytest.mark.parametrize("file", [".", "nowhere/rows.json"])
+def test_a_place_that_cannot_be_written_is_named_before_measuring(tmp_path: Path, file: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "mel", "--json", str(tmp_path / file)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "a file in a folder that is there was expected" in done.stderr
+    assert not done.stdout
+
+
 def test_a_line_is_found_and_a_bend_shows_as_a_number() -> None:
     xs = [1, 2, 4, 8, 16, 32]
     assert fit(xs, [0.5 + 0.25 * x for x in xs]) == pytest.approx((0.5, 0.25, 0.0), abs=1e-9)

@@ -176,6 +176,8 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
         ({"format": 2}, "has format 2, this version reads format 1"),
         ({"family": "kazoo"}, "holds a kazoo"),
         ({"extra": 1}, "damaged description"),
+        ({"parents": "none"}, "damaged description of its kind and config: parents must be of type dict"),
+        ({"notes": None}, "damaged description of its kind and config: notes must be of type dict"),
         ({"config": {"kind": "gpt", "rwos": 4}}, "unknown option 'rwos'; did you mean 'rows'"),
         ({"config": {"kind": "gpt", "rows": -4}}, "option rows: Input should be greater than or equal to 1"),
         ({"config": {"kind": "gtp"}}, "unknown prior kind 'gtp'; did you mean 'gpt'"),

@@ -80,7 +80,11 @@ def test_options_show_kinds_defaults_and_meaning() -> None:
     assert "levels" in shown
     assert "(8, 5, 5, 5)" in shown
     assert "size K of the codebook" in shown
-    assert "codec.network" in melgpt("options", "codec", COLUMNS="200").stdout
+    assert "codec.network.channels" in melgpt("options", "codec", COLUMNS="200").stdout
+    every = melgpt("options", COLUMNS="200").stdout
+    for name in ("mel.rate", "train.prior.steps", "codec.quantizer ", "runtime.threads"):
+        assert f" {name}" in every
+    assert "codec.mel.rate" not in every
 
 
 def test_a_reader_that_goes_away_is_no_fault() -> None:

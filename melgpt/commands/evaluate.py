@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from melgpt.training.fit_listeners import ListenerTraining
 
 PARTS = ("codec", "prior", "vocoder", "vae")
+MOST_FINDINGS = 3
+"""That are said at the end; the report holds all."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.evaluation.protocol import Asked, check_fit
     from melgpt.evaluation.references import choose_sides, default_split
     from melgpt.evaluation.report import write_report
+    from melgpt.evaluation.report.reading import headline, read
     from melgpt.pipeline import load
+    from melgpt.progress import say
     from melgpt.runtime import RuntimeConfig
     from melgpt.training.fit_listeners import ListenerTraining
 
@@ -71,14 +75,16 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--seed must be at least 0, not {args.seed}")
     if args.out.exists() and not args.out.is_dir():
         raise UserError(f"--out {args.out} is a file; give a folder")
-    args.out.mkdir(parents=True, exist_ok=True)  # what keeps one from writing there is said now, not at the end
     store, model = Store.open(args.data), load(args.model, **runtime_of(args))
     sampling = model.sampling(**sampling_of(args)).plain()
     check_fit(model, store)
     sides = choose_sides(store, args.split or default_split(store), args.n, args.seed)
     settings, runtime = _settings(args.model), RuntimeConfig.parse(runtime_of(args))
     training = ListenerTraining(args.out / "listeners", settings, runtime)
-    files = training.train_all(store) if args.listeners is None else files_in(args.listeners)
+    files = None if args.listeners is None else files_in(args.listeners)
+    # What keeps one from writing there is said now, not at the end.
+    args.out.mkdir(parents=True, exist_ok=True)
+    files = training.train_all(store) if files is None else files
     listeners = Listeners.open(files, store, args.extractor)
     parents = {
         part: checkpoint.describe(file).parents
@@ -98,6 +104,9 @@ def run(args: argparse.Namespace) -> int:
     learning = ListenerTraining(args.out / "work", settings, runtime)
     result = work.run(_learner(learning, store, listeners.members[0].part.config))
     write_report(args.out, result, work.shown)
+    say(headline(result))
+    for finding in read(result)[:MOST_FINDINGS]:
+        say(f"- {finding.what} {finding.advice}")
     print(args.out / "report.html")
     check_limits(result, limits)
     return 0

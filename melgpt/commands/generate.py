@@ -2,11 +2,13 @@
 
 import argparse
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from melgpt.arguments import add_runtime, add_sampling, runtime_of, sampling_of
+from melgpt.progress import say
 
 STREAMED_SECONDS = 60
 """Longer sounds are written while they are made, in constant memory."""
@@ -90,17 +92,30 @@ def save_sounds(
 
     By the names given, or by label, seed and number; video: name of the one that they are for.
     """
-    paths = []
+    paths: list[Path] = []
+    replaced = 0
     for number, sound in enumerate(sounds):
         how = sound.how
         label = "_".join(file_name(part) for part in (video, how["label"]) if part)
         name = names[number] if names else f"{label}_seed{how['seed']}_{how['index']:03d}"
         path = folder / f"{name}.wav"
+        replaced += _made_otherwise(path.with_suffix(".json"), how)
         sound.save(path)
         sound.plot(path.with_suffix(".png"))
         sound.explain(path.with_suffix(".json"))
         paths.append(path)
+    if replaced:
+        say(f"{replaced} of these took the place of sounds made with other options: --out keeps them apart")
     return paths
+
+
+def _made_otherwise(file: Path, how: dict[str, Any]) -> bool:
+    """Whether a sound lies there that was made in another way than `how` says."""
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(before != json.loads(json.dumps(how)))
 
 
 def file_name(label: str) -> str:

@@ -1,15 +1,16 @@
-"""The options of a part, from its own configuration.
+"""The options of a recipe or of a part of it, with the names that `key=value` takes.
 
 Examples: melgpt options codec.quantizer fsq · melgpt options codec.quantizer · melgpt options train.prior
 """
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "part", nargs="?", default="", metavar="PART", help="dotted name; without it, all parts"
+        "part", nargs="?", default="", metavar="PART", help="dotted name; without it, the whole recipe"
     )
     parser.add_argument(
         "kind", nargs="?", default="", metavar="KIND", help="kind, where the part has several"
@@ -60,12 +61,28 @@ def _show(config: Any, part: str) -> None:
     table = Table(title=part or "recipe", title_justify="left")
     for column in ("option", "default", "meaning"):
         table.add_column(column, overflow="fold")
-    for name, field in config.model_fields.items():
-        default = field.get_default(call_default_factory=True)
-        shown = (
-            f"see options {part + '.' if part else ''}{name}"
-            if hasattr(default, "model_fields")
-            else repr(default)
-        )
-        table.add_row(name, shown, field.description or "")
+    for row in _rows(config, part):
+        table.add_row(*row)
     Console().print(table)
+
+
+def _rows(config: Any, part: str) -> Iterator[tuple[str, str, str]]:
+    """Name, default and meaning of each option of a part and of the parts in it."""
+    from melgpt.registry import Family
+
+    for name, field in config.model_fields.items():
+        if part and name == "mel":
+            continue  # one for all parts, set under `mel` alone
+        dotted = f"{part}.{name}" if part else name
+        default = field.get_default(call_default_factory=True)
+        if any(isinstance(each, Family) for each in field.metadata):
+            kind = getattr(default, "kind", default)
+            yield (
+                dotted,
+                str(kind),
+                f"{field.description or ''} Its options: melgpt options {dotted} KIND".strip(),
+            )
+        elif hasattr(default, "model_fields"):
+            yield from _rows(default.__class__, dotted)
+        else:
+            yield dotted, repr(default), field.description or ""

@@ -17,7 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to write the data set to")
     parser.add_argument(
-        "--mel", metavar="PRESET", default="specvqgan", help="mel scale: specvqgan (default), hifigan or wide"
+        "--mel",
+        metavar="PRESET",
+        default="specvqgan",
+        help="mel scale: specvqgan (default), hifigan, vocos or wide",
     )
     parser.add_argument("--workers", metavar="N", type=int, help="threads; default: one a core")
     parser.add_argument("--strict", action="store_true", help="exit with 2 if anything was left out")

@@ -20,6 +20,7 @@ from melgpt.data.journal import JOURNAL, Journal
 from melgpt.data.layouts import layout_of
 from melgpt.data.store import FORMAT, MANIFEST, is_whole, read_manifest
 from melgpt.errors import UserError
+from melgpt.progress import say
 from melgpt.types import MelScale
 
 __all__ = ["DataConfig", "Prepared", "is_current", "prepare"]
@@ -84,8 +85,8 @@ def prepare(
     source, out = Path(source), Path(out)
     if Path.cwd().is_relative_to(out.resolve()):
         raise UserError(
-            f"{out}: a data set is put in place as a whole, which the current folder and those above it cannot "
-            "be; choose a folder inside it, such as data"
+            f"{out}: a data set is put in place as a whole, which cannot be done to the current folder or one "
+            "above it; choose a folder inside it, such as data"
         )
     _recover(out)
     work = out.with_name(f"{out.name}.partial")
@@ -97,8 +98,11 @@ def prepare(
                 f"{source}: no sound files found (wav, flac, ogg, mp3, m4a, mp4, webm, mkv and others)"
             )
         key = _key(listing, config, scale)
-        if _manifest_key(out) == key:
+        before = _manifest_key(out)
+        if before == key:
             return Prepared.read(out)
+        if before is not None:
+            say(f"{out}: was prepared from other files or with other options, and is made anew")
         if _manifest_key(work) != key:
             _make_work_folder(work, listing, key)
     if _manifest_key(work) != key:

@@ -50,7 +50,7 @@ def table(figures: dict[str, Any]) -> str:
     if vocoder := figures.get("vocoder"):
         for name, words in _VOCODER.items():
             rows.append((words, f"{vocoder[name]:.3f}"))
-            rows.append(("the same of Griffin-Lim", f"{vocoder[f'griffin_lim_{name}']:.3f}"))
+            rows.append((f"{words}, Griffin-Lim", f"{vocoder[f'griffin_lim_{name}']:.3f}"))
     if prior:
         rows += [
             ("prior: validation bits a token", f"{prior['bits_per_token']:.3f}"),

@@ -93,7 +93,9 @@ class RunFolder:
 
     def _finish(self, family: str, part: Any, made_from: dict[str, Any], parents: dict[str, str]) -> None:
         notes = {"made_from": digest(made_from)}
-        checkpoint.save(part, self.folder / f"{family}.safetensors", parents=parents, notes=notes)
+        file = self.folder / f"{family}.safetensors"
+        checkpoint.save(part, file, parents=parents, notes=notes)
+        say(f"{family}: finished, {file}")
 
     def _write_recipe(self, recipe: Recipe) -> None:
         recipe.write(self.folder / RECIPE)

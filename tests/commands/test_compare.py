@@ -29,7 +29,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_two_reports_side_by_side(reports: list[str], tmp_path: Path, capsys: Captured) -> None:
     assert cli.main(["compare", *reports[:2], "--out", str(tmp_path)]) == 0
     shown = capsys.readouterr()
-    assert "2 (strong <i>model</i>) is better in 1 of 11 measures tested, worse in none" in shown.out
+    assert "2 (strong <i>model</i>) is better in 1 of 6 measures tested, worse in none" in shown.out
     assert "listen.html" in shown.err
     page = check_page((tmp_path / "compare.html").read_text(encoding="utf-8"))
     assert "2 is better than 1" in page.text

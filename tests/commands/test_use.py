@@ -11,10 +11,13 @@ import soundfile
 import torch
 
 import melgpt
+from conftest import MICRO
 from conftest import melgpt as command
+from melgpt import checkpoint
 from melgpt.audio.io import read
 from melgpt.errors import UserError
 from melgpt.pipeline import SoundModel
+from melgpt.training.recipe import Recipe
 
 LABELS = ("baby", "cough", "dog", "drum", "fireworks", "gun", "hammer", "sneeze")
 
@@ -117,6 +120,15 @@ def test_the_same_seed_gives_the_same_bytes(trained: Path, tmp_path: Path) -> No
         assert first.read_bytes() == (tmp_path / "b" / first.name).read_bytes()
 
 
+def test_sounds_that_are_replaced_by_others_are_counted(trained: Path, tmp_path: Path) -> None:
+    same = ["generate", trained, "--label", "gun", "-n", 2, "--out", tmp_path]
+    assert "took the place" not in command(*same).stderr
+    assert "took the place" not in command(*same).stderr
+    assert (
+        "2 of these took the place of sounds made with other options" in command(*same, "--top-k", 3).stderr
+    )
+
+
 def test_guidance_is_what_suits_the_model_unless_it_is_given(
     model: SoundModel, trained: Path, tmp_path: Path
 ) -> None:
@@ -154,6 +166,19 @@ def test_codes_go_to_a_file_and_back(trained: Path, model: SoundModel, corpus: P
     length = decoded.samples.shape[-1]
     assert np.allclose(decoded.samples, direct.samples[:, :length].clamp(-1, 1), atol=1e-3)
     assert abs(decoded.seconds - read(source).seconds) < 0.05
+
+
+def test_codes_of_a_folder_go_back_to_a_folder(trained: Path, corpus: Path, tmp_path: Path) -> None:
+    for name in ("drum_0001", "drum_0002"):
+        (tmp_path / "some" / "drum").mkdir(parents=True, exist_ok=True)
+        shutil.copy(corpus / "drum" / f"{name}.wav", tmp_path / "some" / "drum")
+    assert command("encode", trained, tmp_path / "some", tmp_path / "codes").returncode == 0
+    done = command("decode", trained, tmp_path / "codes", tmp_path / "back")
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in (tmp_path / "back" / "drum").iterdir()} == {"drum_0001.wav", "drum_0002.wav"}
+    assert len(done.stdout.split()) == 2
+    (tmp_path / "none").mkdir()
+    assert "no file ends in .npz" in command("decode", trained, tmp_path / "none", tmp_path / "back").stderr
 
 
 def test_reconstruct_writes_a_sound_or_a_folder(trained: Path, corpus: Path, tmp_path: Path) -> None:
@@ -210,6 +235,28 @@ def test_a_begun_folder_goes_on_with_its_own_recipe(trained: Path, corpus: Path,
     assert done.returncode == 0, done.stderr
     assert "codec: already trained" in done.stderr
     assert "prior: already trained" in done.stderr
+
+
+def test_a_later_stage_goes_on_with_the_recipe_of_the_first(trained: Path, tmp_path: Path) -> None:
+    short = ("train.codec.steps=2", "train.codec.warmup=1", "train.prior.steps=2", "train.prior.warmup=1")
+    for stage, recipe in (("codec", ("--recipe", MICRO, *short)), ("prior", ())):
+        done = command("train", stage, trained / "data", "--out", tmp_path / "run", *recipe)
+        assert done.returncode == 0, done.stderr
+        assert f"{stage}: finished, {tmp_path / 'run' / stage}.safetensors" in done.stderr
+    begun, told = Recipe.read(MICRO), Recipe.read(str(tmp_path / "run" / "recipe.toml"))
+    prior = checkpoint.load(tmp_path / "run" / "prior.safetensors", "prior")
+    assert prior.config.blocks == begun.prior.blocks == told.prior.blocks
+    assert told.train.prior.steps == 2
+
+
+def test_the_recipe_tells_the_codec_that_is_there(trained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    other = ("--recipe", MICRO, "codec.network.channels=16", "train.prior.steps=2", "train.prior.warmup=1")
+    done = command("train", "prior", trained / "data", "--out", run, *other)
+    assert done.returncode == 0, done.stderr
+    codec = checkpoint.load(run / "codec.safetensors", "codec")
+    assert codec.config.network.channels != 16
+    assert Recipe.read(str(run / "recipe.toml")).codec == codec.config
 
 
 def test_a_damaged_part_is_made_again(trained: Path, corpus: Path, tmp_path: Path) -> None:

@@ -55,3 +55,25 @@ def test_mistakes_are_named_before_any_work(
     with pytest.raises(UserError, match=message):
         run(sounds, tmp_path / "out", *words)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("out", [".", "", "..", "/"])
+def test_the_current_folder_is_no_place_for_a_data_set(
+    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UserError, match="choose a folder inside it, such as data"):
+        run(sounds, out)
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_a_set_that_is_made_anew_is_named(
+    sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(sounds, tmp_path / "out")
+    assert "made anew" not in capsys.readouterr().err
+    run(sounds, tmp_path / "out")
+    assert "made anew" not in capsys.readouterr().err
+    run(sounds, tmp_path / "out", "clip_seconds=0.5")
+    assert f"{tmp_path / 'out'}: was prepared from other files" in capsys.readouterr().err

@@ -154,3 +154,16 @@ def test_source_column_joins_what_names_do_not(tmp_path: Path) -> None:
     touch(tmp_path, "a.wav", "b.wav", "c.wav")
     a, b, c = listed(tmp_path, "file_name,label,source\na.wav,dog,tape 1\nb.wav,cat,tape 1\nc.wav,cat,\n")
     assert a.group == b.group != c.group
+
+
+def test_a_link_to_itself_is_a_missing_file(tmp_path: Path) -> None:
+    touch(tmp_path, "dog/a.wav")
+    try:
+        (tmp_path / "dog" / "b.wav").symlink_to("b.wav")
+        (tmp_path / "dog" / "c").symlink_to("c")
+    except OSError:
+        pytest.skip("this system does not allow links")
+    assert {source.path: source.problem for source in scan(tmp_path)} == {
+        "dog/a.wav": "",
+        "dog/b.wav": "missing",
+    }

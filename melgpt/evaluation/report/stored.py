@@ -44,20 +44,39 @@ def read_report(folder: Path) -> Stored:
         raise UserError(f"{folder} is not a report: it has no {RESULT}; melgpt evaluate writes one")
     raw = file.read_bytes()
     result = read_json(file)
-    if not isinstance(result, dict) or "format" not in result or not _are_rows(result.get("rows")):
+    if not _is_result(result):
         raise UserError(f"{file} is not the result of an evaluation")
     if result["format"] != FORMAT:
         raise UserError(
-            f"{file} has format {result['format']}, this program reads {FORMAT}; evaluate the model again"
+            f"{file} has format {result['format']!r}, this program reads {FORMAT}; evaluate the model again"
         )
     name = (result.get("model") or {}).get("name") or folder.name
     return Stored(folder, name, result, hashlib.sha256(raw).hexdigest()[:16])
 
 
-def _are_rows(rows: Any) -> bool:
-    return isinstance(rows, list) and all(
-        isinstance(row, dict) and isinstance(row.get("name"), str) and isinstance(row.get("measures"), dict)
-        for row in rows
+def _is_result(result: Any) -> bool:
+    """Whether this has the shape of what `evaluate` writes, as far as it is read without asking again."""
+    if not isinstance(result, dict) or "format" not in result or not isinstance(result.get("rows"), list):
+        return False
+    shown, ladder = (result.get(name) or [] for name in ("shown", "ladder"))
+    parts = (result.get(name) or {} for name in ("model", "data", "protocol", "codec", "prior"))
+    return (
+        _are_entries(result["rows"], "name")
+        and _are_entries(ladder, "stage")
+        and all(isinstance(part, dict) for part in parts)
+        and isinstance(shown, list)
+        and all(isinstance(each, dict) and {"row", "file"} <= each.keys() for each in shown)
+    )
+
+
+def _are_entries(entries: Any, key: str) -> bool:
+    """Whether these are rows or stages with their measures, `{"value", …}` each."""
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict)
+        and isinstance(entry.get(key), str)
+        and isinstance(entry.get("measures"), dict)
+        and all(isinstance(figure, dict) and "value" in figure for figure in entry["measures"].values())
+        for entry in entries
     )
 
 

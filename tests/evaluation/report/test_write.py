@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,4 +87,23 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
             read_report(tmp_path)
     file.write_text("{")
     with pytest.raises(UserError, match="damaged"):
+        read_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "abc"},
+        {"shown": "abc"},
+        {"shown": [{}]},
+        {"ladder": [{"stage": 3, "measures": {}}]},
+        {"rows": [{"name": "generated", "measures": {"accuracy": 0.5}}]},
+        {"codec": [1]},
+    ],
+)
+def test_what_has_another_shape_is_no_report(tmp_path: Path, change: dict[str, Any]) -> None:
+    write_report(tmp_path, made_result(), made_shown())
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(UserError, match="is not the result of an evaluation"):
         read_report(tmp_path)
