@@ -82,6 +82,29 @@ class NewFile(io.FileIO):
             raise self.error
 
 
+@contextlib.contextmanager
+def alone(file: Path, work: str) -> Iterator[None]:
+    """Until the end of the block no other process holds this file, which ends with the process, too.
+
+    Raises UserError where one does; `work` tells what it is at.
+    """
+    import sqlite3  # locks files on every system
+
+    database = sqlite3.connect(file, timeout=1)
+    try:
+        try:
+            database.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise UserError(f"cannot write {file}: {error}") from None
+            raise UserError(
+                f"{file.parent}: another {work} is going on here; wait for it or stop it"
+            ) from None
+        yield
+    finally:
+        database.close()
+
+
 def disk_message(error: OSError) -> str | None:
     """One clear line for what a user can mend about files (full disk, permission, names), else None."""
     where = f" while writing {error.filename}" if error.filename else ""

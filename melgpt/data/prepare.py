@@ -85,8 +85,8 @@ def prepare(
     source, out = Path(source), Path(out)
     if Path.cwd().is_relative_to(out.resolve()):
         raise UserError(
-            f"{out}: a data set is put in place as a whole, which cannot be done to the current folder or one "
-            "above it; choose a folder inside it, such as data"
+            f"{out}: a data set is put in place as a whole, which cannot be done to the current folder or "
+            "one above it; choose a folder inside it, such as data"
         )
     _recover(out)
     work = out.with_name(f"{out.name}.partial")

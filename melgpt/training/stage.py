@@ -5,6 +5,7 @@ import logging
 import math
 import shutil
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from melgpt.errors import UserError
 from melgpt.pages import give_back
-from melgpt.paths import atomic
+from melgpt.paths import alone, atomic
 from melgpt.progress import say
 from melgpt.runtime import RuntimeConfig, choose_device, lightning_precision, quick_products
 from melgpt.training.callbacks import Averaging, ShowProgress, StepSeed
@@ -43,11 +44,17 @@ class Stage:
         """made_from: plain values that decide the result; a run made from others is moved aside."""
         self.name, self.folder = name, folder
         stamp = json.dumps(made_from, sort_keys=True, ensure_ascii=False)
-        if folder.exists() and not _has_stamp(folder, stamp):
-            _move_aside(folder, name)
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic(folder / STAMP) as temporary:
-            temporary.write_text(stamp, encoding="utf-8")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            if folder.exists() and not _has_stamp(folder, stamp):
+                _move_aside(folder, name)
+            folder.mkdir(exist_ok=True)
+            with atomic(folder / STAMP) as temporary:
+                temporary.write_text(stamp, encoding="utf-8")
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Two processes that train one stage would write each other's checkpoints."""
+        return alone(self.folder.with_name(f".{self.name}.lock"), f"training of {self.name}")
 
     @property
     def resumes(self) -> bool:
@@ -78,6 +85,7 @@ class Stage:
             say(f"{self.name}: going on from step {done} of {number * length} ({last})")
         try:
             with (
+                self._alone(),
                 warnings.catch_warnings(),
                 quiet_disk_errors(),
                 quick_threads(task, runtime),

@@ -9,7 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from conftest import MICRO, melgpt
+from melgpt.errors import UserError
+from melgpt.paths import alone
+from melgpt.training.stage import Stage
 
 
 def _start(corpus: Path, out: Path) -> subprocess.Popen[str]:
@@ -71,3 +76,15 @@ def test_a_finished_run_is_not_repeated(corpus: Path, trained: Path) -> None:
     done = melgpt("fit", corpus, "--out", trained, "--recipe", MICRO)
     assert done.returncode == 0, done.stderr
     assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def test_a_second_training_of_a_stage_waits_outside(tmp_path: Path) -> None:
+    lock = tmp_path / "training" / ".codec.lock"
+    lock.parent.mkdir()
+    with alone(lock, "training of codec"):
+        for made_from in ({"data": 1}, {"data": 2}):
+            with pytest.raises(UserError, match="another training of codec is going on here"):
+                Stage("codec", tmp_path / "training" / "codec", made_from)
+        assert not (tmp_path / "training" / "codec").exists()
+    stage = Stage("codec", tmp_path / "training" / "codec", {"data": 1})
+    assert not stage.resumes
