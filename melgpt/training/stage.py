@@ -1,6 +1,5 @@
 """One training stage under Lightning: resume, best and last checkpoint, and errors in words."""
 
-import json
 import logging
 import math
 import shutil
@@ -16,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from melgpt.errors import UserError
 from melgpt.pages import give_back
-from melgpt.paths import alone, atomic
+from melgpt.paths import alone
 from melgpt.progress import say
 from melgpt.runtime import RuntimeConfig, choose_device, lightning_precision, quick_products
 from melgpt.training.callbacks import Averaging, ShowProgress, StepSeed
@@ -25,6 +24,7 @@ from melgpt.training.data import EpochData
 from melgpt.training.errors import DivergedError
 from melgpt.training.layout import quick_threads
 from melgpt.training.settings import StageTraining
+from melgpt.training.stamp import Stamp
 
 STAMP = "stage.json"
 LAST = "last.ckpt"
@@ -43,14 +43,13 @@ class Stage:
     def __init__(self, name: str, folder: Path, made_from: dict[str, Any]) -> None:
         """made_from: plain values that decide the result; a run made from others is moved aside."""
         self.name, self.folder = name, folder
-        stamp = json.dumps(made_from, sort_keys=True, ensure_ascii=False)
+        stamp = Stamp(folder / STAMP, made_from)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with self._alone():
-            if folder.exists() and not _has_stamp(folder, stamp):
-                _move_aside(folder, name)
+            if folder.exists() and not stamp.is_there():
+                _move_aside(folder, name, stamp.changes())
             folder.mkdir(exist_ok=True)
-            with atomic(folder / STAMP) as temporary:
-                temporary.write_text(stamp, encoding="utf-8")
+            stamp.write()
 
     def _alone(self) -> AbstractContextManager[None]:
         """Two processes that train one stage would write each other's checkpoints."""
@@ -185,14 +184,10 @@ def early_stopping(monitor: str, patience: int) -> EarlyStopping:
     return EarlyStopping(monitor=monitor, patience=patience, mode="min")
 
 
-def _has_stamp(folder: Path, stamp: str) -> bool:
-    file = folder / STAMP
-    return file.is_file() and file.read_bytes() == stamp.encode()
-
-
-def _move_aside(folder: Path, name: str) -> None:
+def _move_aside(folder: Path, name: str, changed: list[str]) -> None:
     """Keep the newest earlier run beside the new one; nothing that took hours goes unasked."""
     aside = folder.with_name(f"{folder.name}.before")
     shutil.rmtree(aside, ignore_errors=True)
     folder.rename(aside)
-    say(f"{name}: trained before with other data or options; that run is kept in {aside}")
+    other = ", ".join(changed) or "data or options"
+    say(f"{name}: trained before with other {other}; that run is kept in {aside}, which may be deleted")

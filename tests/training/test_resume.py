@@ -88,3 +88,17 @@ def test_a_second_training_of_a_stage_waits_outside(tmp_path: Path) -> None:
         assert not (tmp_path / "training" / "codec").exists()
     stage = Stage("codec", tmp_path / "training" / "codec", {"data": 1})
     assert not stage.resumes
+
+
+def test_what_has_changed_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "training" / "prior"
+    made_from = {"data": "f00", "training": {"steps": 20, "betas": [0.9, 0.99]}}
+    Stage("prior", folder, made_from)
+    Stage("prior", folder, made_from)
+    assert capsys.readouterr().err == ""
+    Stage("prior", folder, {**made_from, "training": {"steps": 1000, "betas": [0.9, 0.99]}})
+    said = capsys.readouterr().err
+    assert "prior: trained before with other training.steps (20 → 1000); that run is kept in" in said
+    (folder / "stage.json").write_text("{")
+    Stage("prior", folder, made_from)
+    assert "with other data or options" in capsys.readouterr().err
