@@ -15,7 +15,7 @@ COMMANDS = {
     "fetch": "download a corpus: vas, vggsound or esc50",
     "prepare": "a folder of audio or video → a prepared data set",
     "features": "features of the videos → beside a prepared data set",
-    "train": "one stage: the codec, the prior, the VAE or the listeners",
+    "train": "one stage: codec, vocoder, prior, VAE, or the listeners (classifier)",
     "generate": "new sounds from a model",
     "evaluate": "a model measured beside real sounds",
     "interpolate": "sounds between two sounds",

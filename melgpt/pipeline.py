@@ -64,6 +64,10 @@ class SoundModel:
         self.device = self.runtime.place([part for part in (codec, vocoder, prior, vae) if part is not None])
         self.runtime.compile_all([codec.decoder, vocoder])
 
+    def __repr__(self) -> str:
+        names = [name for name in ("codec", "vocoder", "prior", "vae") if getattr(self, name) is not None]
+        return f"<SoundModel of {', '.join(names)}; labels {list(self.labels)}>"
+
     @property
     def labels(self) -> tuple[str, ...]:
         """Classes that can be asked for; none where a video alone steers the model."""

@@ -20,6 +20,9 @@ class Sound:
     codes: Codes
     how: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"<Sound {self.how.get('label')!r}, {self.audio.seconds:.2f} s, {self.audio.rate} Hz>"
+
     def save(self, path: Path | str) -> None:
         """Write the sound; WAV, FLAC or OGG by the suffix."""
         write(path, self.audio)

@@ -68,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _reports(folders: list[Path], read_report: Any) -> list[Any]:
+    from dataclasses import replace
+
     from melgpt.errors import UserError
 
     if len(folders) < 2:
@@ -75,6 +77,8 @@ def _reports(folders: list[Path], read_report: Any) -> list[Any]:
     reports = [read_report(folder) for folder in folders]
     if len({report.folder.resolve() for report in reports}) < len(reports):
         raise UserError("a report was given twice")
+    if len({report.name for report in reports}) < len(reports):  # one model measured twice
+        return [replace(report, name=report.folder.resolve().name) for report in reports]
     return reports
 
 

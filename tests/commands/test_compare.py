@@ -72,6 +72,18 @@ def test_votes_are_unblinded_and_tested(reports: list[str], tmp_path: Path, caps
     assert (tmp_path / "listen.html").read_bytes() == before, "the page that was voted on stays"
 
 
+def test_one_model_measured_twice_goes_by_the_reports_folders(tmp_path: Path, capsys: Captured) -> None:
+    for name, accuracy in (("tame", 0.5), ("wild", 0.9)):
+        result = made_result("mine")
+        result["rows"][2]["measures"]["accuracy"] = figure(accuracy, 0.03)
+        write_report(tmp_path / name, result, made_shown(clips=1, seconds=0.1))
+    reports = [str(tmp_path / name) for name in ("tame", "wild")]
+    assert cli.main(["compare", *reports, "--out", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    assert "2 (wild) is better in 1 of" in shown
+    assert "mine" not in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

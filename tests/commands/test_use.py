@@ -144,6 +144,11 @@ def test_guidance_is_what_suits_the_model_unless_it_is_given(
     assert json.loads(file.read_text())["sampling"]["guidance"] == 1
 
 
+def test_a_model_and_a_sound_say_what_they_are(model: SoundModel) -> None:
+    assert repr(model).startswith("<SoundModel of codec, vocoder, prior; labels ['baby'")
+    assert repr(model.generate(label="gun", seconds=0.5)[0]) == "<Sound 'gun', 0.50 s, 22050 Hz>"
+
+
 def test_a_clip_does_not_depend_on_how_many_are_made(model: SoundModel) -> None:
     one, three = (model.generate(label="dog", n=n, seed=7, seconds=0.9) for n in (1, 3))
     assert torch.equal(one[0].codes.grid, three[0].codes.grid)

@@ -18,6 +18,8 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 340, 150, 30, 6, 4, 18
 """Sizes of a mel picture and of the margins that hold its axes, in SVG units."""
 STEPS_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600)
 MOST_TICKS = 6
+HEARD_AS = {"real against real": "real"}
+"""What a single sound of a row is called; the row compares two sets."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,11 @@ class Card:
 
 def card(sound: Card, *, head: str | None = None, note: str | None = None) -> Markup:
     """Mel, player and title of a sound; `head` stands first, `note` last."""
-    name = f"{head or sound.row}: {sound.title}"
+    head = head or HEARD_AS.get(sound.row, sound.row)
+    name = f"{head}: {sound.title}"
     caption = tag(
         "figcaption",
-        tag("strong", head or sound.row),
+        tag("strong", head),
         tag("span", sound.title),
         tag("span", f"{sound.seconds:.1f} s{' · ' + note if note else ''}", class_="quiet"),
     )
