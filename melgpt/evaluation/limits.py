@@ -17,7 +17,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "kl": ("lower", "How far the classes heard in a clip lie from those heard in a real clip of its class."),
     "accuracy": ("higher", "Share of clips in which the listeners hear the class that was asked for."),
     "cas": ("higher", "Accuracy on real clips of a listener that learnt from these clips alone."),
-    "precision": ("higher", "Share of clips that lie among the real ones."),
+    "precision": (
+        "higher",
+        "Share of clips that lie among the real ones; one real clip far from all others makes room for noise.",
+    ),
     "recall": ("higher", "Share of real clips that lie among these."),
     "density": ("higher", "How many real neighbourhoods a clip lies in, 1 for real clips."),
     "coverage": ("higher", "Share of real clips that have one of these in their neighbourhood."),
