@@ -28,9 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from melgpt.data.store import Store
+    from melgpt.errors import UserError
     from melgpt.native.wanted import kernels_if
     from melgpt.training.recipe import Recipe
 
+    if args.stage == "classifier" and args.memory is not None:
+        raise UserError("--memory: listeners are small and are trained as they come; leave it out")
     store = Store.open(args.data)
     recipe = Recipe.read(args.recipe or recipe_of(args.out), args.changes)
     with kernels_if(recipe.runtime.compile != "off"):

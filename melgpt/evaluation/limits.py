@@ -19,7 +19,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "cas": ("higher", "Accuracy on real clips of a listener that learnt from these clips alone."),
     "precision": (
         "higher",
-        "Share of clips that lie among the real ones; one real clip far from all others makes room for noise.",
+        "Share of clips among the real ones; a real clip far from all others makes room for noise.",
     ),
     "recall": ("higher", "Share of real clips that lie among these."),
     "density": ("higher", "How many real neighbourhoods a clip lies in, 1 for real clips."),

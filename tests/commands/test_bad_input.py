@@ -1,6 +1,8 @@
 """What a user can get wrong: one clear line, exit code 2, nothing lost."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -191,3 +193,19 @@ def test_labels_never_share_a_file() -> None:
     assert len({file_name(label) for label in labels}) == len(labels)
     assert file_name("dog") == "dog"
     assert max(len(file_name(label)) for label in labels) < 100
+
+
+def test_more_threads_than_any_machine_has(trained: Path, tmp_path: Path) -> None:
+    _fails("less than or equal to 1024", "generate", trained, "--threads", 100000, "--out", tmp_path / "x")
+
+
+def test_a_limit_that_nothing_keeps_to(trained: Path, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "run", "--recipe", MICRO)
+    _fails("leave it out", "train", "classifier", trained / "data", *out, "--memory", "1GB")
+
+
+def test_no_standard_error(corpus: Path, tmp_path: Path) -> None:
+    """A service may run without one."""
+    words = f"'{sys.executable}' -m melgpt prepare '{corpus}' '{tmp_path / 'data'}' 2>&-"
+    assert subprocess.run(words, shell=True, check=False).returncode == 0
+    assert (tmp_path / "data" / "data.json").is_file()
