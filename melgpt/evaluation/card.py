@@ -7,11 +7,12 @@ from melgpt.paths import atomic
 
 _SECONDS = "seconds"
 _VOCODER = {
-    "whole_band": "vocoder: distance of spectra from the real sound's",
-    "in_band": "vocoder: the same within the mel's band",
-    "envelope_correlation": "vocoder: correlation of envelopes with the real sound's",
-    "envelope_in_band": "vocoder: the same within the mel's band",
+    "whole_band": "vocoder: distance of spectra",
+    "in_band": "vocoder: distance of spectra in the mel's band",
+    "envelope_correlation": "vocoder: correlation of envelopes",
+    "envelope_in_band": "vocoder: correlation of envelopes in the mel's band",
 }
+"""Each against the real sound."""
 
 
 def write_card(
