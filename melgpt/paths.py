@@ -90,19 +90,16 @@ def alone(file: Path, work: str) -> Iterator[None]:
     """
     import sqlite3  # locks files on every system
 
-    database = sqlite3.connect(file, timeout=1)
-    try:
+    with contextlib.ExitStack() as stack:
         try:
+            database = stack.enter_context(contextlib.closing(sqlite3.connect(file, timeout=1)))
             database.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             if "locked" not in str(error):
                 raise UserError(f"cannot write {file}: {error}") from None
-            raise UserError(
-                f"{file.parent}: another {work} is going on here; wait for it or stop it"
-            ) from None
+            other = f"another {work} is going on here; wait for it or stop it"
+            raise UserError(f"{file.parent}: {other}") from None
         yield
-    finally:
-        database.close()
 
 
 def disk_message(error: OSError) -> str | None:

@@ -102,3 +102,8 @@ def test_what_has_changed_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     (folder / "stage.json").write_text("{")
     Stage("prior", folder, made_from)
     assert "with other data or options" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot write"), alone(tmp_path / "nowhere" / "lock", "training"):
+        pass
