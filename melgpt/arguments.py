@@ -6,6 +6,8 @@ import re
 import sys
 from typing import Any, NoReturn
 
+from melgpt.errors import UserError
+
 
 class OneLineParser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage in front of it; exit code 2."""
@@ -72,6 +74,12 @@ def sampling_of(args: argparse.Namespace) -> dict[str, Any]:
     """The options of `add_sampling` that were given, for SoundModel.generate."""
     names = ("temperature", "top_k", "top_p", "min_p", "guidance")
     return {name: value for name in names if (value := getattr(args, name)) is not None}
+
+
+def check_seed(seed: int) -> None:
+    """Raises UserError for a negative one."""
+    if seed < 0:
+        raise UserError(f"--seed must be at least 0, not {seed}")
 
 
 def positive(text: str) -> int:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import torch
 from pydantic import ValidationError
@@ -34,8 +34,12 @@ class Description:
     parents: dict[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
-
-_KINDS = {"family": str, "config": dict, "fingerprint": str, "parents": dict, "notes": dict}
+    def __post_init__(self) -> None:
+        """Raises TypeError for a value of another type."""
+        for name, hint in get_type_hints(type(self)).items():
+            kind = get_origin(hint) or hint
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{name} must be of type {kind.__name__}")
 
 
 def fingerprint(part: nn.Module) -> str:
@@ -105,11 +109,7 @@ def _read_description(path: Path, text: str) -> Description:
         written = values.pop("format")
         if written != FORMAT:
             raise UserError(f"{path} has format {written}, this version reads format {FORMAT}")
-        description = Description(**values)
-        for name, kind in _KINDS.items():
-            if not isinstance(getattr(description, name), kind):
-                raise TypeError(f"{name} must be of type {kind.__name__}")
-        return description
+        return Description(**values)
     except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise UserError(f"{path} carries a damaged description of its kind and config: {error}") from None
 

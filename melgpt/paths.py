@@ -7,9 +7,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from melgpt.errors import UserError, closest
+
+if TYPE_CHECKING:
+    import sqlite3
 
 RECIPE = "recipe.toml"
 """What a model folder is made by, every option named."""
@@ -82,24 +85,38 @@ class NewFile(io.FileIO):
             raise self.error
 
 
-@contextlib.contextmanager
-def alone(file: Path, work: str) -> Iterator[None]:
-    """Until the end of the block no other process holds this file, which ends with the process, too.
+def refuse_file(folder: Path) -> None:
+    """Raises UserError where something else than a folder has the name of --out."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder} is a file; give a folder")
 
-    Raises UserError where one does; `work` tells what it is at.
+
+def hold(file: Path, other: str) -> "sqlite3.Connection":
+    """A database that this process alone has open until it is closed, or the process ends, on every system.
+
+    Raises UserError where another process has it (`other` says what that does), or it cannot be written.
     """
-    import sqlite3  # locks files on every system
+    import sqlite3
 
-    with contextlib.ExitStack() as stack:
-        try:
-            database = stack.enter_context(contextlib.closing(sqlite3.connect(file, timeout=1)))
-            database.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise UserError(f"cannot write {file}: {error}") from None
-            other = f"another {work} is going on here; wait for it or stop it"
-            raise UserError(f"{file.parent}: {other}") from None
-        yield
+    try:
+        database = sqlite3.connect(file, timeout=1)
+    except sqlite3.OperationalError as error:
+        raise UserError(f"cannot write {file}: {error}") from None
+    try:
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("BEGIN EXCLUSIVE")
+        database.commit()
+    except sqlite3.OperationalError as error:
+        database.close()
+        if "locked" not in str(error):
+            raise UserError(f"cannot write {file}: {error}") from None
+        raise UserError(f"{file.parent}: another {other} here; wait for it or stop it") from None
+    return database
+
+
+def alone(file: Path, other: str) -> "contextlib.closing[sqlite3.Connection]":
+    """A block in which no other process is that has such a block with this file; see `hold`."""
+    return contextlib.closing(hold(file, other))
 
 
 def disk_message(error: OSError) -> str | None:

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from melgpt.arguments import positive
+from melgpt.arguments import check_seed, positive
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from melgpt.errors import UserError
     from melgpt.evaluation.report.stored import read_report, write_text
     from melgpt.evaluation.side_by_side.differences import compare, disagreements, judged_row, summary
     from melgpt.evaluation.side_by_side.listening import draw_pairs, write_listening
@@ -38,8 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.evaluation.side_by_side.votes import in_words, preferences, read_key, read_votes
     from melgpt.progress import say
 
-    if args.seed < 0:
-        raise UserError(f"--seed must be at least 0, not {args.seed}")
+    check_seed(args.seed)
     reports = _reports(args.reports, read_report)
     rows = [judged_row(report, args.row) for report in reports]
     lines = compare(reports, rows)

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from melgpt.arguments import add_runtime, add_sampling, positive, runtime_of, sampling_of
+from melgpt.arguments import add_runtime, add_sampling, check_seed, positive, runtime_of, sampling_of
 
 if TYPE_CHECKING:
     from melgpt.data.store import Store
@@ -57,7 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from melgpt import checkpoint
     from melgpt.data.store import Store
-    from melgpt.errors import UserError
     from melgpt.evaluation.evaluate import Evaluation
     from melgpt.evaluation.limits import check_limits, read_limits
     from melgpt.evaluation.listeners import Listeners, files_in
@@ -65,16 +64,15 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.evaluation.references import choose_sides, default_split
     from melgpt.evaluation.report import write_report
     from melgpt.evaluation.report.reading import headline, read
+    from melgpt.paths import refuse_file
     from melgpt.pipeline import load
     from melgpt.progress import say
     from melgpt.runtime import RuntimeConfig
     from melgpt.training.fit_listeners import ListenerTraining
 
     limits = read_limits(args.fail_under, melception=args.melception is not None)
-    if args.seed < 0:
-        raise UserError(f"--seed must be at least 0, not {args.seed}")
-    if args.out.exists() and not args.out.is_dir():
-        raise UserError(f"--out {args.out} is a file; give a folder")
+    check_seed(args.seed)
+    refuse_file(args.out)
     store, model = Store.open(args.data), load(args.model, **runtime_of(args))
     sampling = model.sampling(**sampling_of(args)).plain()
     check_fit(model, store)

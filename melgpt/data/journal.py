@@ -12,7 +12,7 @@ from melgpt.data.audit import LEFT_OUT, NEAR_DUPLICATE, AuditRow
 from melgpt.data.duplicates import Pair
 from melgpt.data.pieces import Piece
 from melgpt.data.scan import Source
-from melgpt.errors import UserError
+from melgpt.paths import hold
 
 JOURNAL = "journal.sqlite"
 _SCHEMA = """
@@ -72,17 +72,7 @@ class Journal:
     @classmethod
     def open(cls, path: Path) -> Self:
         """The journal in this file, for this process alone. Raises UserError where another one has it."""
-        database = sqlite3.connect(path, timeout=1)
-        try:
-            database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            database.execute("BEGIN EXCLUSIVE")
-            database.commit()
-        except sqlite3.OperationalError:
-            database.close()
-            raise UserError(
-                f"{path.parent}: another prepare is at work here; wait for it or stop it"
-            ) from None
-        return cls(database)
+        return cls(hold(path, "prepare is at work"))
 
     def copy_to(self, path: Path) -> None:
         """Write this journal to a file."""

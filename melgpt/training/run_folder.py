@@ -16,7 +16,7 @@ from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore, encode_split
 from melgpt.data.store import Store
 from melgpt.errors import UserError
-from melgpt.paths import RECIPE, atomic
+from melgpt.paths import RECIPE, atomic, refuse_file
 from melgpt.progress import say
 from melgpt.runtime import choose_device, peak_memory_gib
 from melgpt.training.memory import Limit
@@ -127,8 +127,7 @@ class RunFolder:
 
 def check_folder(folder: Path) -> None:
     """Raises UserError for a folder that holds something else than a run: its files would be written over."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder} is a file; give a folder")
+    refuse_file(folder)
     ours = ("data/data.json", "data.partial", "training", "listeners", FIGURES, RECIPE, "codec.safetensors")
     if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in ours):
         raise UserError(f"--out {folder} is not empty and not a model folder: give a new folder")

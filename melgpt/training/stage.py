@@ -51,9 +51,9 @@ class Stage:
             folder.mkdir(exist_ok=True)
             stamp.write()
 
-    def _alone(self) -> AbstractContextManager[None]:
+    def _alone(self) -> AbstractContextManager[Any]:
         """Two processes that train one stage would write each other's checkpoints."""
-        return alone(self.folder.with_name(f".{self.name}.lock"), f"training of {self.name}")
+        return alone(self.folder.with_name(f".{self.name}.lock"), f"training of {self.name} is going on")
 
     @property
     def resumes(self) -> bool:

@@ -165,16 +165,6 @@ def test_mistakes_get_one_clear_line_before_anything_is_trained(
         "--fail-under",
         "melception_kid=1",
     )
-    (tmp_path / "file").touch()
-    fails("is a file; give a folder", trained, data, "--out", tmp_path / "file")
-    fails(
-        "melception_kid is only measured with --melception",
-        trained,
-        data,
-        *out,
-        "--fail-under",
-        "melception_kid=1",
-    )
     fails("holds no listeners", trained, data, *out, "--listeners", tmp_path)
     assert not (tmp_path / "report").exists()
 

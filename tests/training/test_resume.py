@@ -81,7 +81,7 @@ def test_a_finished_run_is_not_repeated(corpus: Path, trained: Path) -> None:
 def test_a_second_training_of_a_stage_waits_outside(tmp_path: Path) -> None:
     lock = tmp_path / "training" / ".codec.lock"
     lock.parent.mkdir()
-    with alone(lock, "training of codec"):
+    with alone(lock, "training of codec is going on"):
         for made_from in ({"data": 1}, {"data": 2}):
             with pytest.raises(UserError, match="another training of codec is going on here"):
                 Stage("codec", tmp_path / "training" / "codec", made_from)
@@ -105,5 +105,8 @@ def test_what_has_changed_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_place_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot write"), alone(tmp_path / "nowhere" / "lock", "training"):
+    with (
+        pytest.raises(UserError, match="cannot write"),
+        alone(tmp_path / "nowhere" / "lock", "training is going on"),
+    ):
         pass

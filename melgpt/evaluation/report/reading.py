@@ -29,7 +29,7 @@ PRECISION_HIGH, PRECISION_LOW = 0.8, 0.6
 TABLE_SHARE = 0.97
 """Share of the best table's bits above which the prior is hardly better than the table."""
 GUIDANCE_MOST = 5.0
-"""Beyond it sounds get fewer and no truer (docs/results.md)."""
+"""The most that was tried (docs/results.md)."""
 CHANCE_FLAGS = 0.02
 """Share of clips that no copying flags: two signs, each true of 1 % of held-out clips."""
 MOST_CLASSES = 5
@@ -119,17 +119,20 @@ def _steering(result: Result) -> tuple[str, str] | None:
     return (
         f"The class steers the sound weakly: {number(model['value'], 'accuracy')} are heard as what was "
         f"asked for, against {number(best['value'], 'accuracy')} for “{real['name']}”.",
-        f"{_more_guidance(result)}rain the prior longer (train.prior.steps).",
+        _steer_more(result),
     )
 
 
-def _more_guidance(result: Result) -> str:
-    """Advice for a prior that learnt without its class, too, and was not guided as far as that goes."""
+def _steer_more(result: Result) -> str:
+    """Guidance is for a prior that learnt without its class, too, and was not guided as far as that goes."""
     sampling = (result.get("protocol") or {}).get("sampling") or {}
     used, suited = sampling.get("guidance", 1.0), (result.get("model") or {}).get("guidance") or 1.0
     if suited <= 1 or used >= GUIDANCE_MOST:
-        return "T"
-    return f"Generate with more --guidance (it was {used:g}; up to {GUIDANCE_MOST:g}), or t"
+        return "Train the prior longer (train.prior.steps)."
+    return (
+        f"Generate with more --guidance (it was {used:g}; up to {GUIDANCE_MOST:g}), or train the prior "
+        "longer (train.prior.steps)."
+    )
 
 
 def _weak_classes(result: Result) -> tuple[str, str] | None:
