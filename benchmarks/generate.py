@@ -51,7 +51,7 @@ def _clocked(model: Path, out: Path) -> list[dict[str, float]]:
 
 def _warm(name: str, model: Path, out: Path, rounds: int) -> list[Row]:
     """One row: no picture, no JSON."""
-    from melgpt.pipeline import load
+    from melgpt.model_folder import load
 
     opened = load(model)
     return [row(name, {"ours": lambda: make_wav(opened, out / "warm.wav")}, rounds)]

@@ -73,13 +73,13 @@ def timed_command(model: Path, out: Path) -> dict[str, float]:
     """Seconds of each part of one command in this process, which must have imported nothing of melgpt yet."""
     clock = Clock()
     clock.time("import", _import)
-    from melgpt import cli, pipeline
+    from melgpt import cli, model_folder
     from melgpt.audio.sound import Sound
     from melgpt.codec.codec import Codec
     from melgpt.gpt.steering import Steering
     from melgpt.pipeline import SoundModel
 
-    clock.watch(pipeline, "load", "opening")
+    clock.watch(model_folder, "load", "opening")
     clock.watch(Steering, "write", "GPT")
     clock.watch(Codec, "detokenize", "decoder")
     clock.watch(SoundModel, "_synthesise", "vocoder")

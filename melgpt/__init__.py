@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from melgpt.pipeline import Sound, SoundModel, load
+    from melgpt.model_folder import load
+    from melgpt.pipeline import Sound, SoundModel
     from melgpt.types import Audio, Clip, Codes, Mel, MelScale
 
 _HOMES = {
-    **dict.fromkeys(("load", "Sound", "SoundModel"), "melgpt.pipeline"),
+    "load": "melgpt.model_folder",
+    **dict.fromkeys(("Sound", "SoundModel"), "melgpt.pipeline"),
     **dict.fromkeys(("Audio", "Clip", "Codes", "Mel", "MelScale"), "melgpt.types"),
 }
 _MODULES = ("audio.io", "audio.mel", "checkpoint")

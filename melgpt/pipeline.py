@@ -1,17 +1,15 @@
 """The picture of the program as code: sound → mel → codes → tokens, and all the way back.
 
-`load` opens a model folder; `SoundModel` encodes, decodes, generates and interpolates; a result is a `Sound`.
+`SoundModel` encodes, decodes, generates and interpolates; a result is a `Sound`. `model_folder` opens one.
 """
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
-from melgpt import checkpoint
 from melgpt.audio.io import fade_out, resample
 from melgpt.audio.mel import analyse
 from melgpt.audio.sound import Sound
@@ -309,40 +307,6 @@ def _asked(steering: Steering, options: Sampling, seed: int, seconds: float | No
     if steering.features is not None:
         asked["features"] = list(steering.features.shape)
     return asked
-
-
-def load(folder: Path | str, **runtime: Any) -> SoundModel:
-    """Open a model folder. Raises UserError for a missing, damaged or foreign part.
-
-    runtime: precision, device, threads, compile, see RuntimeConfig; by default what suits the machine.
-    """
-    options, folder = RuntimeConfig.parse(runtime), Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"no such model folder: {folder}")
-    parts = {
-        family: checkpoint.load(folder / f"{family}.safetensors", family) for family in ("codec", "vocoder")
-    }
-    marks = {family: checkpoint.describe(folder / f"{family}.safetensors").fingerprint for family in parts}
-    for family in ("prior", "vae"):
-        file = folder / f"{family}.safetensors"
-        if not file.exists():
-            continue
-        parts[family] = checkpoint.load(file, family)
-        description = checkpoint.describe(file)
-        marks[family] = description.fingerprint
-        if description.parents.get("codec") != marks["codec"]:
-            raise UserError(
-                f"{file} was trained on codec {description.parents.get('codec')}, the folder holds "
-                f"codec {marks['codec']}: train the {family} again or bring back its codec"
-            )
-    return SoundModel(
-        parts["codec"],
-        parts["vocoder"],
-        parts.get("prior"),
-        parts.get("vae"),
-        fingerprints=marks,
-        runtime=options,
-    )
 
 
 def _version() -> str:

@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.audio.io import write
     from melgpt.data.codes_file import read_codes
     from melgpt.errors import UserError
-    from melgpt.pipeline import load
+    from melgpt.model_folder import load
 
     files = sorted(args.source.rglob("*.npz")) if args.source.is_dir() else [args.source]
     if not files:

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 def _generate(folder: Path, out: Path) -> dict[str, list[Any]]:
     """New sounds of every class, written as the command `generate` does; label → Sounds."""
     from melgpt.commands.generate import save_sounds
-    from melgpt.pipeline import load
+    from melgpt.model_folder import load
     from melgpt.progress import progress
 
     model = load(folder)

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.audio.io import read
     from melgpt.data.codes_file import write_codes
     from melgpt.errors import UserError
-    from melgpt.pipeline import load
+    from melgpt.model_folder import load
 
     if args.out is None and not args.originals:
         raise UserError("give OUT: a file that ends in .npz, or for a corpus a folder")
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 def _encode_corpus(args: argparse.Namespace) -> int:
     from melgpt.data.encode_corpus import encode_clips, encode_originals
     from melgpt.errors import UserError
-    from melgpt.pipeline import load
+    from melgpt.model_folder import load
     from melgpt.progress import say
 
     if args.out is not None and (args.out.is_file() or args.out.suffix == ".npz"):

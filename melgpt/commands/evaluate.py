@@ -64,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.evaluation.references import choose_sides, default_split
     from melgpt.evaluation.report import write_report
     from melgpt.evaluation.report.reading import headline, read
+    from melgpt.model_folder import load
     from melgpt.paths import refuse_file
-    from melgpt.pipeline import load
     from melgpt.progress import say
     from melgpt.runtime import RuntimeConfig
     from melgpt.training.fit_listeners import ListenerTraining

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from melgpt.errors import UserError
-    from melgpt.pipeline import load
+    from melgpt.model_folder import load
 
     if args.n < 1 or args.seed < 0:
         raise UserError(f"-n must be at least 1 and --seed at least 0, not {args.n} and {args.seed}")

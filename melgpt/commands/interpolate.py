@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.audio.mel import analyse
     from melgpt.audio.picture import contact_sheet
     from melgpt.commands.generate import file_name, save_sounds
-    from melgpt.pipeline import load
+    from melgpt.model_folder import load
 
     ends = [read(file) for file in (args.first, args.last)]
     model = load(args.model, **runtime_of(args))

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.audio.io import read, resample, write
     from melgpt.audio.mel import analyse
     from melgpt.audio.picture import contact_sheet
-    from melgpt.pipeline import load
+    from melgpt.model_folder import load
 
     audio = read(args.source)
     model = load(args.model, **runtime_of(args))

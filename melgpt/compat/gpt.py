@@ -141,7 +141,7 @@ def _start(path: Path, task: SeedPriorTask) -> Path | None:
 def _test(folder: Path) -> None:
     """New sounds of every class, with pictures."""
     from melgpt.commands.generate import save_sounds
-    from melgpt.pipeline import load
+    from melgpt.model_folder import load
 
     model = load(folder)
     for label in model.labels:

@@ -83,7 +83,7 @@ def _take_encoder(path: Path, vae: GPTVAE) -> None:
 def _test(folder: Path) -> None:
     """New sounds from the prior of z, with pictures."""
     from melgpt.commands.generate import save_sounds
-    from melgpt.pipeline import load
+    from melgpt.model_folder import load
 
     for path in save_sounds(load(folder).generate_from_vae(n=4, top_k=100), folder / "test"):
         print(path)

@@ -9,7 +9,7 @@ from compat.conftest import codec_args, micro_recipe
 from melgpt.compat.codec import work
 from melgpt.compat.folders import find_checkpoint
 from melgpt.errors import UserError
-from melgpt.pipeline import load
+from melgpt.model_folder import load
 from melgpt.types import Audio
 
 LAST = Path("lightning_logs/try/checkpoints/version_0/last.ckpt")
