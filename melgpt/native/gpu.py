@@ -12,6 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 from torch.nn import functional as F
+from triton.errors import TritonError
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 from melgpt.native.on_gpu import NormParts
@@ -30,9 +31,12 @@ class GpuKernels:
     """They keep no state; all tensors lie on one CUDA device."""
 
     def try_out(self) -> None:
-        """Build and run the smallest one. Raises what Triton raises where it cannot."""
+        """Build and run the smallest one. Raises RuntimeError, OSError or CalledProcessError if it fails."""
         ones = torch.ones(1, 16, device="cuda")
-        self.norm(ones, (ones[0], None, 1e-6), torch.float32)
+        try:
+            self.norm(ones, (ones[0], None, 1e-6), torch.float32)
+        except TritonError as error:  # such as a GPU that is newer than its assembler
+            raise RuntimeError(str(error)) from error
 
     def linear(
         self,

@@ -68,6 +68,6 @@ class PriorTask(StageTask):
 def _cross_entropy(prior: Prior, targets: Tensor, *condition: Tensor, smoothing: float = 0.0) -> Tensor:
     """Losses in nats of all tokens that count, [tokens]."""
     inputs = targets[:, :-1].clamp(min=0)
-    logits = prior(inputs, *condition).float()
-    counted = targets != IGNORED
-    return F.cross_entropy(logits[counted], targets[counted], reduction="none", label_smoothing=smoothing)
+    logits, flat = prior(inputs, *condition).float().flatten(0, 1), targets.flatten()
+    losses = F.cross_entropy(logits, flat, ignore_index=IGNORED, reduction="none", label_smoothing=smoothing)
+    return losses[flat != IGNORED]
