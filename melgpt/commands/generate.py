@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     model = load(args.model, **runtime_of(args))
     options = {name: getattr(args, name) for name in ("n", "seconds", "seed")} | sampling_of(args)
     if args.n > 1 and (args.temperature == 0 or args.top_k == 1):
-        say(f"the likeliest code each time: all {args.n} sounds of a class will be the same")
+        say(f"the likeliest code each time: all {args.n} sounds of a class will have the same codes")
     if args.source == "vae":
         if args.label or args.features:
             raise UserError("the VAE knows neither classes nor videos: leave out --label and --features")
