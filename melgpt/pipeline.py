@@ -258,6 +258,8 @@ class SoundModel:
                 f"{self.fingerprints['codec']}: encode the sound again with this model"
             )
         rows, most = self.codec.config.rows, codes.grid.shape[-1] * self._column_frames
+        if not codes.grid.numel() or int(codes.grid.min()) < 0:
+            raise UserError("codes are numbers from 0 on, at least a column of them")
         if codes.grid.shape[-2] != rows or int(codes.grid.max()) >= self.codec.codebook_size:
             raise UserError(
                 f"this codec reads {rows} rows of codes below {self.codec.codebook_size}, not "

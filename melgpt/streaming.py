@@ -56,10 +56,12 @@ class LongSound:
 
     def __iter__(self) -> Iterator[Audio]:
         self._picture = _Picture(self.frames)
+        seconds = 0.0
         with progress("sound", round(self.seconds)) as bar:
             for audio in self._pieces():
                 yield audio
-                bar.advance(round(audio.seconds))
+                seconds += audio.seconds
+                bar.advance(round(seconds) - bar.done)
 
     def save(self, path: Path | str) -> None:
         """Write the sound: WAV, FLAC or OGG by the suffix. Raises UserError where a WAV cannot hold it."""
@@ -70,7 +72,9 @@ class LongSound:
         write_pieces(path, self, rate)
 
     def plot(self, path: Path | str) -> None:
-        """Write a picture of the mel (PNG), as far as it was read."""
+        """Write a picture of the mel (PNG), as far as it was read. Raises UserError where nothing was."""
+        if self._picture.empty:
+            raise UserError("nothing of this sound was read yet: save it, or read its pieces, then plot it")
         label = self.how.get("label") or ""
         save_mel(Path(path), self._picture.values(), self.codec.scale, label, self.seconds)
 
@@ -168,6 +172,10 @@ class _Picture:
     def __init__(self, frames: int) -> None:
         self.each = -(-frames // PICTURE_COLUMNS)
         self._columns, self._rest = list[Tensor](), list[Tensor]()
+
+    @property
+    def empty(self) -> bool:
+        return not self._columns
 
     def add(self, mel: Tensor) -> None:
         """The next frames [1, F, n]."""

@@ -123,6 +123,14 @@ def test_a_sound_is_the_same_each_time_and_each_number_another(model: SoundModel
     assert not torch.equal(first, other)
 
 
+def test_what_was_not_read_cannot_be_drawn(model: SoundModel, tmp_path: Path) -> None:
+    sound = model.stream(label="dog", seconds=5)
+    with pytest.raises(UserError, match="nothing of this sound was read yet"):
+        sound.plot(tmp_path / "a.png")
+    next(iter(sound))
+    sound.plot(tmp_path / "a.png")
+
+
 def test_the_command_streams_what_is_long(trained: Path, tmp_path: Path) -> None:
     done = command("generate", trained, "--label", "dog", "--seconds", 61, "-n", 2, "--out", tmp_path)
     assert done.returncode == 0, done.stderr

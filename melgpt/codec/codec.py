@@ -83,7 +83,13 @@ class Codec(nn.Module):
 
     def encode(self, values: Tensor) -> Quantized:
         """values [B, 1, F, N] in [-1, 1], N a multiple of the token's frames → the quantizer's result."""
-        return self.quantizer(self.latent(values))
+        return self.quantize(self.latent(values))
+
+    def quantize(self, z: Tensor) -> Quantized:
+        """z [B, D, H, W] of any precision → the quantizer's result; in float32: else some are others."""
+        with torch.autocast(z.device.type, enabled=False):
+            quantized: Quantized = self.quantizer(z.float())
+            return quantized
 
     def decode(self, z: Tensor) -> Tensor:
         """z [B, D, H, W] on the codes → values [B, 1, F, N], about [-1, 1], not clamped."""

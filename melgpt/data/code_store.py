@@ -5,7 +5,9 @@ index.npy   one record a sequence, see INDEX
 stamp       what it was made from; written last, so that a killed run leaves no half store behind
 """
 
+import copy
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -64,6 +66,13 @@ class CodeStore:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def of_classes(self, numbers: Mapping[int, int]) -> Self:
+        """The sequences of some classes alone, each class under another number."""
+        found = copy.copy(self)
+        found.index = self.index[np.isin(self.index["label"], list(numbers))]
+        found.index["label"] = [numbers[label] for label in found.index["label"].tolist()]
+        return found
 
     def sequence(self, number: int, end: int | None) -> tuple[torch.Tensor, int]:
         """Tokens [S] int64 of a sequence and its class; `end`, if any, follows where the sound ends."""

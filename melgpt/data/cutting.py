@@ -1,4 +1,7 @@
-"""From one file to its clips, block by block: of a long file little is in memory at a time."""
+"""From one file to its clips, block by block: of a long file little is in memory at a time.
+
+A silence is held until it ends: what follows tells whether it is a part of the sound.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace

@@ -11,6 +11,7 @@ from scipy import linalg
 
 from melgpt.errors import UserError
 from melgpt.evaluation.checks import check_widths, checked_samples
+from melgpt.evaluation.kernels import cubic, discrepancy
 
 _NAMES = ("generated", "real")
 
@@ -61,26 +62,11 @@ def kernel_distance(
         raise UserError(f"subsets of at least 2 samples are needed, not {subsets} of {subset_size}")
     size = min(subset_size, len(one), len(other))
     random = np.random.RandomState(seed)
-    values = [
-        _discrepancy(
-            one[random.choice(len(one), size, replace=False)],
-            other[random.choice(len(other), size, replace=False)],
-        )
-        for _ in range(subsets)
-    ]
+    values = []
+    for _ in range(subsets):
+        some, others = (each[random.choice(len(each), size, replace=False)] for each in (one, other))
+        values.append(discrepancy(cubic(some, some), cubic(others, others), cubic(some, others)))
     return Spread(float(np.mean(values)), float(np.std(values)))
-
-
-def _discrepancy(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Unbiased squared discrepancy of two equally large sets [n, D]."""
-    n = len(one)
-    within = sum(kernel.sum() - np.trace(kernel) for kernel in (_kernel(one, one), _kernel(other, other)))
-    return float(within / (n * (n - 1)) - 2 * _kernel(one, other).mean())
-
-
-def _kernel(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    kernel: NDArray[np.float64] = (one @ other.T / one.shape[1] + 1) ** 3
-    return kernel
 
 
 def _root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -199,6 +199,7 @@ class Evaluation:
         prior = self.model.prior
         assert prior is not None
         stamp = f"{self.model.fingerprints['codec']} {self.store.fingerprint} {prior.config.columns}"
+        numbers = {self.store.labels.index(label): number for number, label in enumerate(self.model.labels)}
         training, judged = (
             encode_split(
                 self.model.codec,
@@ -208,7 +209,7 @@ class Evaluation:
                 augment=Augmentation(variants=1),
                 columns=prior.config.columns,
                 stamp=stamp,
-            )
+            ).of_classes(numbers)
             for each in ("train", split)
         )
         learnt, others = (

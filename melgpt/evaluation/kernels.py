@@ -1,4 +1,4 @@
-"""Measures on a Gaussian kernel: the kernel audio distance of two sets, and how varied one set is."""
+"""Measures on a kernel: how far apart two sets are (kernel distances), and how varied one set is."""
 
 from typing import Any
 
@@ -19,6 +19,12 @@ def bandwidth(within_real: NDArray[Any]) -> float:
 def gaussian(distance: NDArray[Any], width: float) -> Kernel:
     """exp(-d² / (2 width²)) of distances [N, M]."""
     kernel: Kernel = np.exp(-((distance / width) ** 2) / 2)
+    return kernel
+
+
+def cubic(one: NDArray[Any], other: NDArray[Any]) -> Kernel:
+    """(x·y / D + 1)³ of features [N, D] and [M, D]."""
+    kernel: Kernel = (one @ other.T / one.shape[1] + 1) ** 3
     return kernel
 
 

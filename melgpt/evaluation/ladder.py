@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from melgpt import registry
+from melgpt.audio.mel import frame_count
 from melgpt.data.sounds import recordings
 from melgpt.data.store import Store, spread
 from melgpt.errors import UserError
@@ -56,7 +57,8 @@ def climb(rendering: Rendering, rows: Rows, *, resamples: int, seed: int) -> lis
     steps = [] if real is None else [Step("real", "the recording itself", real, {}, {})]
     for stage, (what, values, vocoder) in made.items():
         samples = rendering.sound(values, stage, vocoder)
-        distances = {"mel_l1": _mel_l1(rendering.hear(samples), mels, lengths)}
+        heard = lengths.clip(max=frame_count(samples.shape[-1], rendering.scale))
+        distances = {"mel_l1": _mel_l1(rendering.hear(samples), mels, heard)}
         if real is not None:
             distances |= sound_distances(samples, real, lengths * rendering.scale.hop, rendering.scale)
         means, *by_class = (

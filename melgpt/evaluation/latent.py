@@ -19,12 +19,6 @@ ACTIVE = 0.01
 """Variance of a unit's mean over a set from which on it counts as active."""
 
 
-def log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """log N(z; mean, exp(log_variance)), summed over the last axis; the others are broadcast."""
-    distance = (z - mean).square() / log_variance.exp()
-    return -0.5 * (distance + log_variance + math.log(2 * math.pi)).sum(-1)
-
-
 def mutual_information(mean: Tensor, log_variance: Tensor, z: Tensor) -> float:
     """Nats that z [N, C], one draw for each clip, tells about which of the N clips it belongs to.
 
@@ -60,9 +54,10 @@ def vae_measures(vae: GPTVAE, tokens: Tensor, seed: int = 0) -> dict[str, float]
     """
     device = vae.decoder.head.weight.device
     encoded = [vae.encode(part.to(device)) for part in tokens.split(BATCH)]
-    mean, log_variance = (torch.cat(parts) for parts in zip(*encoded, strict=True))
+    # On the CPU: some devices know no float64.
+    mean, log_variance = (torch.cat(parts).cpu() for parts in zip(*encoded, strict=True))
     z = vae.draw(mean, log_variance, torch.Generator().manual_seed(seed))
-    told, other = (_error(vae, tokens, vectors) for vectors in (z, z.roll(1, 0)))
+    told, other = (_error(vae, tokens, vectors, device) for vectors in (z, z.roll(1, 0)))
     kl = float(kl_per_dimension(mean, log_variance).sum(1).mean())
     bit = math.log(2) * tokens.shape[1]
     return {
@@ -76,7 +71,7 @@ def vae_measures(vae: GPTVAE, tokens: Tensor, seed: int = 0) -> dict[str, float]
     }
 
 
-def _error(vae: GPTVAE, tokens: Tensor, z: Tensor) -> float:
-    """Mean reconstruction error in nats a clip of tokens [N, S] on the CPU, given z [N, C]."""
+def _error(vae: GPTVAE, tokens: Tensor, z: Tensor, device: torch.device) -> float:
+    """Mean reconstruction error in nats a clip of tokens [N, S], given z [N, C], both on the CPU."""
     parts = zip(tokens.split(BATCH), z.split(BATCH), strict=True)
-    return float(torch.cat([vae.error(part.to(z.device), vectors) for part, vectors in parts]).mean())
+    return float(torch.cat([vae.error(part.to(device), given.to(device)) for part, given in parts]).mean())

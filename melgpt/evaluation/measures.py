@@ -115,7 +115,7 @@ def _bits(prior: Prior, sequence: torch.Tensor, label: int, video: torch.Tensor 
     device = prior.gpt.head.weight.device
     shown = None if video is None else video.to(device)
     told = torch.tensor([label], device=device)
-    logits = prior(sequence[None, :-1].to(device), told, shown)[0].double().cpu()
+    logits = prior(sequence[None, :-1].to(device), told, shown)[0].cpu().double()
     return float(-logits.log_softmax(-1)[torch.arange(len(sequence)), sequence].sum()) / math.log(2)
 
 

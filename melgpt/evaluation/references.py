@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from melgpt.audio.mel import analyse
 from melgpt.data.store import Store, spread
@@ -107,8 +108,9 @@ class Rendering:
         return self._batches(recode, mels, title)
 
     def hear(self, samples: Tensor) -> Tensor:
-        """The mels of samples [B, T]."""
-        return fit_frames(analyse(Audio(samples.float(), self.scale.rate), self.scale).values, self.frames)
+        """The mels of samples [B, T]; of N hops N frames, of which the last hears the end and silence."""
+        ended = F.pad(samples.float(), (0, max(0, self.scale.n_fft // 2 - self.scale.hop)))
+        return fit_frames(analyse(Audio(ended, self.scale.rate), self.scale).values, self.frames)
 
     def tokens(self, rows: Rows, title: str) -> list[Tensor]:
         """Grids [H, W] of clips, each of its own length."""

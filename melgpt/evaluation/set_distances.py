@@ -12,7 +12,7 @@ from melgpt.evaluation.class_scores import inception_score, paired_divergence
 from melgpt.evaluation.distances import frechet_distance, kernel_distance
 from melgpt.evaluation.hearing import Heard
 from melgpt.evaluation.intervals import Interval, Rows
-from melgpt.evaluation.kernels import bandwidth, discrepancy, gaussian, vendi
+from melgpt.evaluation.kernels import bandwidth, cubic, discrepancy, gaussian, vendi
 from melgpt.evaluation.neighbours import NEIGHBOURS, distances, neighbourhoods
 from melgpt.evaluation.projection import Projection
 
@@ -55,9 +55,7 @@ class Comparison:
         self._one, self._other = (one, other) if projection is None else (projection(one), projection(other))
         self._distances = distances(one, one), distances(other, other), distances(one, other)
         self._gaussian = tuple(gaussian(each, width) for each in self._distances)
-        self._cubic = tuple(
-            (x @ y.T / one.shape[1] + 1) ** 3 for x, y in ((one, one), (other, other), (one, other))
-        )
+        self._cubic = cubic(one, one), cubic(other, other), cubic(one, other)
 
     def measures(self, *, resamples: int, seed: int) -> dict[str, Interval]:
         """frechet, kad, kid, precision, recall, density, coverage and vendi, where there are enough clips."""

@@ -49,13 +49,16 @@ def envelope_correlation(made: Tensor, real: Tensor, scale: MelScale, band: Band
 def onset_sharpness(samples: Tensor, scale: MelScale) -> Tensor:
     """How steeply sounds begin: rise of the level in dB within 20 ms, mean of the steepest 1 %, [B].
 
-    samples [B, T]. A made sound should have that of the real one: less is smeared, more is cracked.
+    samples [B, T]; sounds too short to rise have 0. A made sound should have that of the real one: less is
+    smeared, more is cracked.
     """
     decibels = 20 * level(samples, scale.rate).log10()
     quiet = decibels.amax(-1, keepdim=True) + QUIET_DB
     decibels = torch.maximum(decibels, quiet)
     steps = max(1, round(RISE_SECONDS / LEVEL_SECONDS))
     rises = decibels[:, steps:] - decibels[:, :-steps]
+    if not rises.shape[-1]:
+        return rises.new_zeros(len(rises))
     count = max(1, round(ONSET_SHARE * rises.shape[-1]))
     return rises.topk(min(count, rises.shape[-1]), dim=-1).values.mean(-1).clamp(min=0)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONGEST = 1 << 12
-"""Longer runs are counted as this."""
+"""Beyond this a run may be told shorter than it is."""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class CodecTask(AdversarialTask):
 
     def _reconstruct(self, values: Tensor) -> tuple[Quantized, Tensor]:
         """values [B, 1, F, N] through the codec; what needs most memory goes in portions of the batch."""
-        quantized = self.codec.quantizer(self.portions(self.codec.latent, values))
+        quantized = self.codec.quantize(self.portions(self.codec.latent, values))
         return quantized, self.codec.decoder.finish(self.portions(self._approach, quantized.z))
 
     def _approach(self, z: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from melgpt.losses.perceptual import Perceptual
 from melgpt.training.codec_task import CodecTask
 from melgpt.training.memory import Limit
 from melgpt.training.recipe import Recipe
+from melgpt.training.run_folder import digest
 
 
 def with_fitting_crops(recipe: Recipe, limit: Limit, perceptual: Perceptual | None) -> Recipe:
@@ -25,7 +26,12 @@ def with_fitting_crops(recipe: Recipe, limit: Limit, perceptual: Perceptual | No
 
     settings, step = recipe.train.codec, recipe.codec.network.token_size[1]
     shorter = [n for n in range(step, settings.crop_frames, step) if _possible(recipe, n)]
-    frames = limit.crop("codec", settings.crop_frames, shorter, build, settings.batch, recipe.runtime)
+    made_from = digest(
+        {"codec": recipe.codec.plain(), "training": settings.plain(), **recipe.runtime.plain()}
+    )
+    frames = limit.crop(
+        "codec", made_from, settings.crop_frames, shorter, build, settings.batch, recipe.runtime
+    )
     return _with(recipe, frames)
 
 

@@ -60,7 +60,7 @@ class Run(RunFolder):
 
     def train_codec(self, store: Store) -> None:
         """Stage `codec`: codec.safetensors."""
-        self._check_scale(store)
+        self._check_data(store, self.recipe.mel, "the recipe", "prepare it again or set [mel]")
         self._write_recipe(self.recipe)
         perceptual = open_perceptual(self.recipe.train.codec, self.recipe.mel)
         made_from = self._codec_made_from(store, perceptual)
@@ -123,10 +123,10 @@ class Run(RunFolder):
 
     def train_vocoder(self, store: Store) -> None:
         """Stage `vocoder` for one that learns; the last steps through the folder's codec, if any."""
-        self._check_scale(store)
+        self._check_data(store, self.recipe.mel, "the recipe", "prepare it again or set [mel]")
         self._write_recipe(self.recipe)
         wanted, there = self.recipe.train.vocoder.codec_steps, (self.folder / "codec.safetensors").is_file()
-        codec, mark = self._codec() if wanted and there else (None, None)
+        codec, mark = self._codec(store) if wanted and there else (None, None)
         made_from = vocoder_made_from(self.recipe, store, mark)
         if self._is_done("vocoder", made_from):
             return
@@ -166,7 +166,7 @@ class Run(RunFolder):
     def train_prior(self, store: Store) -> None:
         """Stage `prior`: prior.safetensors; needs codec.safetensors in the same folder."""
         settings = self.recipe.train.prior
-        codec, mark = self._codec()
+        codec, mark = self._codec(store)
         config = self._prior_config(codec, store)
         made_from = {
             "data": store.fingerprint,

@@ -37,7 +37,7 @@ class VAERun(Run):
     def train_vae(self, store: Store) -> None:
         """Stage `vae`: vae.safetensors."""
         settings = self.recipe.train.vae
-        codec, mark = self._codec()
+        codec, mark = self._codec(store)
         config = self._vae_config(codec, store)
         made_from = {
             "data": store.fingerprint,
@@ -85,7 +85,7 @@ class VAERun(Run):
         say("vae: at first as a plain auto-encoder")
         vae = sounds.new_vae(settings.seed)
         self._train_stage(vae, sounds, settings, stage, clips)
-        # Kept as a part: a stage that was stopped early would otherwise go on when the run is resumed.
+        # Kept as a part, which is opened at once where only the second stage is made anew.
         checkpoint.save(vae, file, notes={"made_from": mark})
         return vae
 

@@ -150,6 +150,7 @@ class Limit:
     def crop(
         self,
         stage: str,
+        made_from: str,
         wanted: int,
         shorter: Iterable[int],
         build: Callable[[int], tuple[Any, Callable[[int], Any]]],
@@ -159,10 +160,10 @@ class Limit:
         """Frames of a crop: those that are wanted, or where one clip at a time is too much, fewer.
 
         shorter: what may be taken instead, rising; build: the task for a crop and its batches. What was
-        chosen once for a limit stays, so that a run made again with it is the same.
+        chosen once for a limit and for what the stage is `made_from` stays: a run made again is the same.
         Raises UserError, with the least that is needed, where nothing fits.
         """
-        file, key = self.folder / RECORD, f"{stage} {wanted} {size} {self.bytes}"
+        file, key = self.folder / RECORD, f"{stage} {made_from} {wanted} {size} {self.bytes}"
         if key in (chosen := _read(file)):
             return chosen[key]
 

@@ -21,6 +21,7 @@ from melgpt.progress import say
 from melgpt.runtime import choose_device, peak_memory_gib
 from melgpt.training.memory import Limit
 from melgpt.training.recipe import Recipe
+from melgpt.types import MelScale
 
 FIGURES = "figures.json"
 
@@ -40,10 +41,12 @@ class RunFolder:
         """Classes of the prepared data."""
         return Store.open(self.folder / "data").labels
 
-    def _codec(self) -> tuple[Codec, str]:
-        """The trained codec and its fingerprint."""
+    def _codec(self, store: Store) -> tuple[Codec, str]:
+        """The trained codec and its fingerprint. Raises UserError where it has not learnt from such data."""
         file = self.folder / "codec.safetensors"
-        return checkpoint.load(file, "codec"), checkpoint.describe(file).fingerprint
+        codec = checkpoint.load(file, "codec")
+        self._check_data(store, codec.scale, f"the codec {file}", "prepare it as the codec has it")
+        return codec, checkpoint.describe(file).fingerprint
 
     def _codes(self, codec: Codec, mark: str, store: Store, columns: int) -> tuple[CodeStore, CodeStore]:
         augment = self.recipe.train.prior.augment
@@ -68,12 +71,9 @@ class RunFolder:
         longest = frame_count(round(self.recipe.data.clip_seconds * store.scale.rate), store.scale)
         return codec.config.columns(min(longest, int(np.max(store.frames))))
 
-    def _check_scale(self, store: Store) -> None:
-        if store.scale != self.recipe.mel:
-            raise UserError(
-                f"the data set has the mel scale {store.scale!r}, the recipe {self.recipe.mel!r}: "
-                "prepare it again or set [mel]"
-            )
+    def _check_data(self, store: Store, scale: MelScale, whose: str, advice: str) -> None:
+        if store.scale != scale:
+            raise UserError(f"the data set has the mel scale {store.scale!r}, {whose} {scale!r}: {advice}")
         for split in ("train", "valid"):
             if not len(store.rows(split)):
                 raise UserError(

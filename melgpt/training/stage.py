@@ -74,6 +74,8 @@ class Stage:
 
         Raises UserError when training diverges and KeyboardInterrupt when the user stops it.
         """
+        if self.resumes and self._was_stopped():
+            return
         number, length = epochs(settings)
         runtime.take_threads()
         runtime.choose_kernels(task.modules())
@@ -114,6 +116,12 @@ class Stage:
         """
         saved = self._read(name)
         task.load_state_dict(saved["state_dict"], strict=True)
+
+    def _was_stopped(self) -> bool:
+        """Whether the run had ended before its last step, as nothing got better any more."""
+        callbacks = self._read(LAST)["callbacks"]
+        stoppers = [state for name, state in callbacks.items() if name.startswith(EarlyStopping.__name__)]
+        return any(state["wait_count"] >= state["patience"] for state in stoppers)
 
     def _read(self, name: str) -> Any:
         """A checkpoint's content. Raises UserError where it is missing or damaged."""
@@ -156,9 +164,9 @@ class Stage:
             logger=TensorBoardLogger(self.folder, name="", version=""),
             callbacks=[
                 StepSeed(settings.seed),
+                *callbacks,  # before the next one takes the averaged weights, which are validated, out again
                 Averaging(settings.average),
                 ShowProgress(self.name, number * length, monitor),
-                *callbacks,
                 best,
                 last,
             ],

@@ -199,6 +199,22 @@ def test_more_threads_than_any_machine_has(trained: Path, tmp_path: Path) -> Non
     _fails("less than or equal to 1024", "generate", trained, "--threads", 100000, "--out", tmp_path / "x")
 
 
+@pytest.mark.parametrize("stage", ["prior", "vae"])
+def test_data_that_the_codec_cannot_read(trained: Path, corpus: Path, tmp_path: Path, stage: str) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(trained / "codec.safetensors", run)
+    assert melgpt("prepare", corpus, tmp_path / "other", "--mel", "hifigan").returncode == 0
+    _fails("prepare it as the codec has it", "train", stage, tmp_path / "other", "--out", run)
+    sounds = [
+        _tone(tmp_path / "tones" / f"{name}.wav", seconds) for name, seconds in (("a", 0.5), ("b", 0.7))
+    ]
+    rows = "".join(f"{sound.name},tone,train\n" for sound in sounds)
+    (tmp_path / "tones" / "metadata.csv").write_text(f"file_name,label,split\n{rows}")
+    assert melgpt("prepare", tmp_path / "tones", tmp_path / "data").returncode == 0
+    _fails("has no valid clips", "train", stage, tmp_path / "data", "--out", run)
+
+
 def test_a_limit_that_nothing_keeps_to(trained: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "run", "--recipe", MICRO)
     _fails("leave it out", "train", "classifier", trained / "data", *out, "--memory", "1GB")

@@ -284,12 +284,14 @@ def test_a_damaged_part_is_made_again(trained: Path, corpus: Path, tmp_path: Pat
     assert (run / "prior.safetensors").read_bytes() == whole
 
 
-@pytest.mark.parametrize("change", ["rows", "codebook", "frames"])
+@pytest.mark.parametrize("change", ["rows", "codebook", "below 0", "nothing", "frames"])
 def test_codes_edited_by_hand_are_refused(model: SoundModel, change: str) -> None:
     codes = model.encode(melgpt.Audio(torch.rand(1, 20000) - 0.5, 22050))
     edited = {
         "rows": {"grid": codes.grid[:, :-1]},
         "codebook": {"grid": codes.grid + 1000},
+        "below 0": {"grid": codes.grid - 1000},
+        "nothing": {"grid": codes.grid[..., :0]},
         "frames": {"frames": 100000},
     }[change]
     with pytest.raises(UserError, match="codes"):

@@ -67,6 +67,10 @@ def test_envelopes_of_a_band_are_those_of_what_lies_in_it() -> None:
     assert float(envelope_correlation(one, other, SCALE)) < 0.9
 
 
+def test_sounds_of_less_than_a_rise_have_no_onset() -> None:
+    assert onset_sharpness(noise(0)[:, :256], SCALE).tolist() == [0]
+
+
 def test_a_click_is_sharper_than_a_fade_and_steady_noise_has_no_onsets() -> None:
     click, fade = torch.zeros(1, SCALE.rate), noise(0) * torch.linspace(0, 1, SCALE.rate)
     click[:, 10000:] = noise(0)[:, 10000:]

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from melgpt.codec.codec import Codec, CodecConfig
 from melgpt.errors import UserError
 from melgpt.quantizers.ema import EMAConfig, EMAQuantizer
 
@@ -35,6 +36,16 @@ def test_evaluation_before_training_does_not_start_kmeans() -> None:
     quantizer = made().eval()
     quantizer(clusters(5)[1])
     assert not quantizer.started
+
+
+def test_a_codec_that_is_trained_in_bfloat16_takes_its_codes_in_float32() -> None:
+    codec = Codec(CodecConfig.parse({"quantizer": {"kind": "ema", "codes": 512, "dim": 8}})).eval()
+    z = torch.randn(2, codec.quantizer.dim, 5, 40).bfloat16()
+    exact = codec.quantizer(z.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = codec.quantize(z)
+    assert torch.equal(found.codes, exact.codes)
+    assert torch.equal(found.z, exact.z)
 
 
 def test_codes_have_unit_length_through_training() -> None:

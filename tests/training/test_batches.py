@@ -127,6 +127,17 @@ def test_codes_are_kept_until_what_they_are_made_from_changes(
     assert CodeStore.open(tmp_path / "v", "a") is None, "a half-written store must not be used"
 
 
+def test_classes_can_be_left_out_and_numbered_otherwise(codes: CodeStore) -> None:
+    labels = codes.index["label"]
+    some = codes.of_classes({2: 0, 0: 5})
+    assert set(labels) > {0, 2}
+    assert len(some) == int(np.isin(labels, [0, 2]).sum())
+    assert some.index["label"].tolist() == [5 if label == 0 else 0 for label in labels if label in (0, 2)]
+    first = int(np.flatnonzero(np.isin(labels, [0, 2]))[0])
+    assert torch.equal(some.sequence(0, None)[0], codes.sequence(first, None)[0])
+    assert (codes.index["label"] == labels).all()
+
+
 def test_sequences_are_balanced_over_classes(codes: CodeStore, codec: Codec) -> None:
     sequences = Sequences(codes, PriorTraining(), rows=codec.config.rows, end=16, epoch=0, length=800)
     labels = np.array([sequences[i][1] for i in range(800)])

@@ -1,5 +1,6 @@
 """A codec trains with each of the losses that its settings can ask for."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.losses.perceptual import Perceptual, PerceptualConfig
 from melgpt.quantizers.vq import VectorQuantizer
+from melgpt.training.callbacks import HearReconstructions
 from melgpt.training.codec_task import CodecTask
 from melgpt.training.fit import Run
 from melgpt.training.recipe import Recipe
@@ -35,6 +37,30 @@ def scalars(folder: Path) -> list[str]:
     board = EventAccumulator(str(folder / "training" / "codec"))
     board.Reload()
     return board.Tags()["scalars"]
+
+
+def test_what_is_heard_while_training_is_what_was_validated(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights: dict[str, list[torch.Tensor]] = {"validated": [], "heard": []}
+
+    def keep(name: str) -> Callable[[CodecTask], None]:
+        return lambda task: weights[name].append(task.codec.decoder.conv_out.weight.detach().clone())
+
+    validate, hear = CodecTask.validation_step, HearReconstructions.on_validation_epoch_end
+    monkeypatch.setattr(
+        CodecTask,
+        "validation_step",
+        lambda task, *batch: (keep("validated")(task), validate(task, *batch))[1],
+    )
+    monkeypatch.setattr(
+        HearReconstructions,
+        "on_validation_epoch_end",
+        lambda self, trainer, task: (keep("heard")(task), hear(self, trainer, task))[1],
+    )
+    run(tmp_path).train_codec(Store.open(trained / "data"))
+    assert len(weights["heard"]) == 3
+    assert all(any(torch.equal(one, other) for other in weights["validated"]) for one in weights["heard"])
 
 
 def test_the_perceptual_loss_takes_part_and_its_network_stays_as_it_is(

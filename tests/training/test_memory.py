@@ -122,7 +122,9 @@ def test_the_gradients_are_those_of_the_whole_batch() -> None:
         torch.testing.assert_close(other, gradients[0], rtol=1e-4, atol=1e-6)
 
 
-def _limit(folder: Path, least: dict[int, int], size: int, monkeypatch: pytest.MonkeyPatch) -> int:
+def _limit(
+    folder: Path, least: dict[int, int], size: int, monkeypatch: pytest.MonkeyPatch, made_from: str = "a"
+) -> int:
     """The crop that is chosen of 16 … 64 frames where one of n frames needs least[n] bytes."""
 
     def measured(task: int, *_: object) -> Need:
@@ -131,7 +133,7 @@ def _limit(folder: Path, least: dict[int, int], size: int, monkeypatch: pytest.M
     monkeypatch.setattr(memory, "measure", measured)
     monkeypatch.setattr(memory, "ROOM", 1)
     limit = Limit(size, folder)
-    return limit.crop("codec", 64, [16, 32, 48], lambda frames: (frames, None), 4, None)
+    return limit.crop("codec", made_from, 64, [16, 32, 48], lambda frames: (frames, None), 4, None)
 
 
 def test_crops_get_shorter_only_where_they_must_and_the_choice_stays(
@@ -147,6 +149,7 @@ def test_crops_get_shorter_only_where_they_must_and_the_choice_stays(
         _limit(tmp_path, needs, 99, monkeypatch)
     grown = {frames: 2 * need for frames, need in needs.items()}
     assert _limit(tmp_path, grown, 399, monkeypatch) == 48, "what was chosen for a limit stays"
+    assert _limit(tmp_path, grown, 399, monkeypatch, "b") == 16, "for a heavier network it is chosen anew"
 
 
 def test_a_memory_that_cannot_be_kept_ends_with_2(trained: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from conftest import MICRO, melgpt
 from melgpt.errors import UserError
@@ -68,6 +69,20 @@ def test_a_kill_behind_the_last_step_costs_nothing(corpus: Path, trained: Path, 
     assert done.returncode == 0, done.stderr
     for part in ("codec", "prior"):
         assert (out / f"{part}.safetensors").read_bytes() == (trained / f"{part}.safetensors").read_bytes()
+
+
+def test_a_run_that_stopped_by_itself_does_not_go_on(trained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    stopping = ["train.prior.learning_rate=1e-12", "train.prior.patience=1", "train.prior.steps=40"]
+    stage = ["train", "prior", run / "data", "--out", run, "train.prior.least_valid=1", *stopping]
+    for _ in range(2):
+        done = melgpt(*stage)
+        assert done.returncode == 0, done.stderr
+        last = torch.load(run / "training/prior/last.ckpt", weights_only=True)
+        assert last["epoch"] < 9, "it was to stop before its end"
+        (run / "prior.safetensors").unlink()
+    assert "prior: trained before" not in done.stderr
+    assert last["epoch"] == 1
 
 
 def test_a_finished_run_is_not_repeated(corpus: Path, trained: Path) -> None:
