@@ -82,6 +82,8 @@ def describe(path: Path) -> Description:
     """Read only what a file says of itself. Raises UserError for a missing, damaged or foreign file."""
     from safetensors import SafetensorError, safe_open
 
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; one of the .safetensors files in it was expected")
     if not path.is_file():
         raise UserError(f"{path} is missing; a model folder needs it (was its training stage finished?)")
     try:

@@ -7,7 +7,7 @@ import json
 import tomllib
 from datetime import date, time
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -28,6 +28,19 @@ class Config(BaseModel):
                     raise ValueError(f"unknown option '{key}'{closest(str(key), list(cls.model_fields))}")
         return values
 
+    @model_validator(mode="before")
+    @classmethod
+    def _split_at_commas(cls, values: Any) -> Any:
+        """`levels=8,5` is `levels=[8, 5]`."""
+        if not isinstance(values, dict):
+            return values
+        return {
+            key: [part.strip() for part in value.split(",") if part.strip()]
+            if isinstance(value, str) and get_origin(_annotation(cls, key)) is tuple
+            else value
+            for key, value in values.items()
+        }
+
     @classmethod
     def parse(cls, values: dict[str, Any], *, where: str = "") -> Self:
         """Build from plain values. Raises UserError that names each wrong option by its dotted path."""
@@ -43,6 +56,11 @@ class Config(BaseModel):
     def changed(self, **changes: Any) -> Self:
         """A checked copy with some fields replaced."""
         return type(self).parse({**self.model_dump(), **changes})
+
+
+def _annotation(config: type[Config], key: str) -> Any:
+    field = config.model_fields.get(key)
+    return None if field is None else field.annotation
 
 
 class KindConfig(Config):

@@ -63,7 +63,10 @@ def resolve(family: str, kind: str) -> Any:
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise UserError(f"{family} kind '{kind}' cannot be imported: {error}") from None
+        raise UserError(
+            f"{family} kind '{kind}' cannot be imported: {error}; its package must be installed, or "
+            "its folder stand in PYTHONPATH"
+        ) from None
     if not hasattr(found, "Config"):
         raise UserError(f"{family} kind '{kind}' is no part: it has no Config")
     return found

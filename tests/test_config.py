@@ -30,6 +30,11 @@ class Outer(Config):
     """Some sizes."""
 
 
+def test_values_of_a_row_may_stand_between_commas() -> None:
+    assert Outer.parse({"sizes": "8, 5,"}).sizes == (8, 5)
+    assert Outer.parse({"sizes": "3", "name": "a,b"}) == Outer(sizes=(3,), name="a,b")
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -11,6 +11,8 @@ from melgpt.codec.codec import Codec
 from melgpt.codec.discriminator import DiscriminatorConfig
 from melgpt.compat.codec_task import SeedCodecTask, SeedLosses
 from melgpt.compat.resume import start_codec
+from melgpt.compat.weights import check_epochs
+from melgpt.errors import UserError
 from melgpt.losses.codec import CodecLossWeights
 from melgpt.pretrained.codec import config_of_original, discriminator_config_of_original
 from melgpt.types import MelScale
@@ -49,6 +51,15 @@ def test_counters_and_every_state_are_taken(original: tuple[Path, dict[str, Any]
     names = dict(task.codec.named_parameters())
     place = list(names).index("encoder.conv_in.weight")
     assert torch.equal(ours[place]["exp_avg"], theirs[0]["exp_avg"]), "their first parameter is conv_in"
+
+
+def test_how_many_epochs_it_has_behind_it_is_known(original: tuple[Path, dict[str, Any]]) -> None:
+    path, content = original
+    start = start_codec(path, _task(content))
+    assert start.epochs == content["checkpoint"]["epoch"] + 1
+    check_epochs(path, start.epochs, start.epochs + 1)
+    with pytest.raises(UserError, match=f"has {start.epochs} epochs behind it"):
+        check_epochs(path, start.epochs, start.epochs)
 
 
 def test_the_first_step_is_the_same_fused_or_not(original: tuple[Path, dict[str, Any]]) -> None:

@@ -48,7 +48,7 @@ def test_an_unknown_kind_names_the_nearest() -> None:
 
 @pytest.mark.parametrize("values", [{}, {"levels": [3]}, {"kind": 3}, 7, None])
 def test_a_part_without_a_kind_names_all_there_are(values: object) -> None:
-    with pytest.raises(UserError, match="a quantizer needs kind = one of: vq, ema, fsq"):
+    with pytest.raises(UserError, match="a quantizer needs kind = one of: " + ", ".join(KINDS["quantizer"])):
         configure("quantizer", values)
 
 

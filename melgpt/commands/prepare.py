@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.workers is not None and args.workers < 1:
         raise UserError(f"--workers must be at least 1, not {args.workers}")
-    config = DataConfig.parse(parse_changes(args.changes))
+    # As `fit` has them, too: data.clip_seconds=5.
+    config = DataConfig.parse(parse_changes([change.removeprefix("data.") for change in args.changes]))
     scale = MelScale.preset(args.mel)
     result = prepare(args.source, args.out, config, scale, workers=args.workers)
     for line in result.report():

@@ -16,6 +16,7 @@ from melgpt.compat.folders import Experiment, find_checkpoint
 from melgpt.compat.resume import Start, start_codec
 from melgpt.compat.trainer import SEED, fit, validate
 from melgpt.compat.vocoder import open_vocoder
+from melgpt.compat.weights import check_epochs
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.losses.codec import CodecLossWeights
@@ -49,6 +50,8 @@ def work(args: argparse.Namespace, recipe: Recipe | None = None) -> None:
     )
     start = start_codec(resume, task) if resume is not None else Start()
     if args.train:
+        if resume is not None:
+            check_epochs(resume, start.epochs, args.epochs)
         steps = -(-len(store.rows("train")) // args.batch_size)
         fit(
             task,
@@ -61,6 +64,7 @@ def work(args: argparse.Namespace, recipe: Recipe | None = None) -> None:
             resume=start.checkpoint,
             callbacks=list(start.callbacks),
         )
+    if args.train or args.test:
         _write_model(task, vocoder, experiment.checkpoints)
     if args.eval:
         for name, value in sorted(validate(task, data, recipe, experiment).items()):

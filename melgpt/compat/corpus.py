@@ -31,7 +31,9 @@ def seed_recipe(dataset: str, changes: list[str]) -> Recipe:
 def open_corpus(dataset: str, recipe: Recipe, workers: int) -> Store:
     """Prepare data/DATASET (or the folder of that path) where that was not done yet, and open it."""
     source = (DATA / dataset if (DATA / dataset).is_dir() else Path(dataset)).absolute()
-    if not source.is_dir() or not dataset.strip("./\\ "):
+    if not dataset.strip("./\\ "):
+        raise UserError(f"--dataset '{dataset}': the name of a folder in {DATA}/, or its path, was expected")
+    if not source.is_dir():
         fetched = f", or download: bash data/download_{dataset}_features.sh" if dataset in FETCHED else ""
         home = DATA / dataset
         raise UserError(

@@ -171,7 +171,7 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
         type=int,
         choices=[0, 1],
         default=0,
-        help="1: write sounds and pictures of the validation split (0)",
+        help="1: write a model folder, and sounds: a codec's of validation clips, else new ones (0)",
     )
     return parser
 

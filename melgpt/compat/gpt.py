@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 
 from melgpt import checkpoint
 from melgpt.compat.codes import Coded, open_coded
@@ -16,6 +16,7 @@ from melgpt.compat.folders import Experiment, find_checkpoint
 from melgpt.compat.gpt_task import Listener, SeedPriorTask
 from melgpt.compat.trainer import SEED, fit, validate
 from melgpt.compat.vocoder import open_vocoder
+from melgpt.compat.weights import MARK, fill, is_ours
 from melgpt.errors import UserError
 from melgpt.gpt.prior import Prior
 from melgpt.pretrained.gpt import from_original
@@ -67,6 +68,8 @@ def begin(args: argparse.Namespace, recipe: Recipe | None) -> Begun:
     if resume is None and not args.train:
         raise UserError("--eval and --test need weights: give --resume a checkpoint, or --train 1")
     coded = open_coded(args.reconstruct_spec, args.dataset, recipe, args.workers)
+    if resume is not None:
+        _check_codec(resume, coded)
     listen = open_listener(coded, args.vocoder)
     if listen is None and args.test:
         raise UserError("--test makes sounds: give --reconstruct_spec the codec")
@@ -96,13 +99,34 @@ def carry_out(
             steps=begun.coded.steps(batch),
             monitor=monitor,
             resume=resume,
-            callbacks=[LearningRateMonitor(logging_interval="step")],
+            callbacks=[LearningRateMonitor(logging_interval="step"), *_marking(begun.coded)],
         )
     if begun.listen is not None and (args.train or args.test):
         write_model(begun.experiment.checkpoints, begun.listen, {f: p.eval().cpu() for f, p in parts.items()})
     if args.eval:
         for name, value in sorted(validate(task, data, begun.recipe, begun.experiment).items()):
             print(f"{name:24} {value:.6g}")
+
+
+class _Marking(Callback):
+    """Writes into each checkpoint of which codec the codes are."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint[MARK] = self.mark
+
+
+def _marking(coded: Coded) -> list[Callback]:
+    return [] if coded.codec is None else [_Marking(checkpoint.fingerprint(coded.codec))]
+
+
+def _check_codec(resume: Path, coded: Coded) -> None:
+    """Raises UserError where a checkpoint has learnt the codes of another codec than is given."""
+    learnt = read_content(resume).get(MARK)
+    if learnt and coded.codec is not None and learnt != checkpoint.fingerprint(coded.codec):
+        raise UserError(f"{resume} learnt the codes of another codec than that of --reconstruct_spec")
 
 
 def open_listener(coded: Coded, vocoder: str | None) -> Listener | None:
@@ -126,15 +150,13 @@ def write_model(folder: Path, listen: Listener, parts: dict[str, Any]) -> None:
 def _start(path: Path, task: SeedPriorTask) -> Path | None:
     """The task with a checkpoint's weights; the checkpoint itself, where it is ours."""
     state = state_of(read_content(path), str(path))
-    ours = any(key.startswith("prior.") for key in state)
+    # The originals' file also holds the codec that it listened through.
+    state = {key: t for key, t in state.items() if key.startswith("transformer.")} or state
+    ours = is_ours(state, "gpt", path)
     if not ours:
-        transformer = {key: t for key, t in state.items() if key.startswith("transformer.")}
-        state = {f"prior.{name}": tensor for name, tensor in from_original(transformer or state).items()}
+        state = {f"prior.{name}": tensor for name, tensor in from_original(state).items()}
         say(f"{path} is an original's checkpoint: its weights are taken, the optimiser starts anew")
-    try:
-        task.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        raise UserError(f"{path} does not fit the model: {str(error).splitlines()[1].strip()}") from None
+    fill(task, state, str(path))
     return path if ours else None
 
 

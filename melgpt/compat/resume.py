@@ -14,9 +14,8 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from melgpt.compat.codec_task import SeedCodecTask
-from melgpt.errors import UserError
+from melgpt.compat.weights import fill, is_ours
 from melgpt.pretrained import codec as codecs
-from melgpt.pretrained.kinds import recognise
 from melgpt.pretrained.reading import read_content, state_of
 from melgpt.progress import say
 
@@ -28,6 +27,8 @@ class Start:
     """Where training begins: with a checkpoint of our own, or with what an original's held."""
 
     checkpoint: Path | None = None
+    epochs: int = 0
+    """That are done, where it is an original's."""
     callbacks: tuple[Callback, ...] = ()
 
 
@@ -62,17 +63,16 @@ def start_codec(path: Path, task: SeedCodecTask) -> Start:
     """
     content = read_content(path)
     state = state_of(content, str(path))
-    if any(key.startswith("codec.") for key in state):
-        _fill(task, state, path)
+    if is_ours(state, "codec", path):
+        fill(task, state, str(path))
         return Start(path)
-    if recognise(state, str(path)) != "codec":
-        raise UserError(f"--resume {path}: it holds a {recognise(state)}, train.py goes on with a codec")
     converted = {f"codec.{name}": tensor for name, tensor in codecs.from_original(state).items()}
     judge = codecs.discriminator_from_original(state)
     if not judge:
         say(f"{path} has no discriminator: it starts anew")
         judge = task.discriminator.state_dict()
-    _fill(task, {**converted, **{f"discriminator.{name}": tensor for name, tensor in judge.items()}}, path)
+    judge = {f"discriminator.{name}": tensor for name, tensor in judge.items()}
+    fill(task, {**converted, **judge}, str(path))
     theirs = content.get("optimizer_states") or [] if "state_dict" in content else []
     states: list[dict[int, Any]] = [{}, {}]
     if len(theirs) == 2:
@@ -84,17 +84,7 @@ def start_codec(path: Path, task: SeedCodecTask) -> Start:
         ]
     done, steps = int(content.get("epoch", -1)) + 1, int(content.get("global_step", 0))
     say(f"{path} is an original's checkpoint: {done} epochs and {steps // 2} batches were done")
-    return Start(None, (GoOn(done, steps, states),))
-
-
-def _fill(task: SeedCodecTask, state: dict[str, Tensor], path: Path) -> None:
-    try:
-        task.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip()
-        raise UserError(
-            f"{path} does not fit --num_embeddings, --embedding_dim or the network's sizes: {first}"
-        ) from None
+    return Start(None, done, (GoOn(done, steps, states),))
 
 
 def _codec_order(state: dict[str, Tensor]) -> list[str]:

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from melgpt.compat.folders import LAST, Experiment
-from melgpt.errors import UserError
+from melgpt.compat.weights import check_epochs
 from melgpt.progress import say
 from melgpt.runtime import choose_device, lightning_precision, quick_products
 from melgpt.training.callbacks import ShowProgress, StepSeed
@@ -65,8 +65,7 @@ def fit(
     )
     if resume is not None:
         done = int(torch.load(resume, map_location="cpu", weights_only=True)["epoch"]) + 1
-        if done >= epochs:
-            raise UserError(f"{resume} has {done} epochs behind it: --epochs {epochs} leaves none to train")
+        check_epochs(resume, done, epochs)
         say(f"{experiment.name}: going on from {resume}, {done} of {epochs} epochs are done")
     try:
         with warnings.catch_warnings(), quiet_disk_errors(), quick_products(device, recipe.runtime.precision):

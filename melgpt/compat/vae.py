@@ -9,6 +9,7 @@ from torch import Tensor
 from melgpt.compat.gpt import begin, carry_out
 from melgpt.compat.trainer import SEED
 from melgpt.compat.vae_task import SeedKL, SeedVAETask
+from melgpt.compat.weights import fill, is_ours
 from melgpt.errors import UserError
 from melgpt.gpt.vae import GPTVAE
 from melgpt.losses.kl import Annealing
@@ -53,17 +54,15 @@ def work(args: argparse.Namespace, recipe: Recipe | None = None, epochs: int = E
 def _weights(path: Path) -> tuple[dict[str, Tensor], bool]:
     """The VAE's state dict in a checkpoint of ours or of the originals, and whether it is ours."""
     state = state_of(read_content(path), str(path))
-    ours = {key.removeprefix("vae."): t for key, t in state.items() if key.startswith("vae.")}
-    return (ours, True) if ours else (from_original(state), False)
+    if is_ours(state, "vae", path):
+        return {key.removeprefix("vae."): t for key, t in state.items()}, True
+    return from_original(state), False
 
 
 def _start(path: Path, task: SeedVAETask) -> Path | None:
     """The task with a checkpoint's weights; the checkpoint itself, where it is ours."""
     state, ours = _weights(path)
-    try:
-        task.vae.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        raise UserError(f"{path} does not fit the model: {str(error).splitlines()[1].strip()}") from None
+    fill(task.vae, state, str(path))
     if not ours:
         say(f"{path} is an original's checkpoint: its weights are taken, the optimiser starts anew")
     return path if ours else None
@@ -73,10 +72,7 @@ def _take_encoder(path: Path, vae: GPTVAE) -> None:
     """Stage two begins with the encoder of stage one; the decoder starts anew."""
     state, _ = _weights(path)
     inside = {key.removeprefix("encoder."): t for key, t in state.items() if key.startswith("encoder.")}
-    try:
-        vae.encoder.load_state_dict(inside, strict=True)
-    except RuntimeError as error:
-        raise UserError(f"--load_path {path} does not fit: {str(error).splitlines()[1].strip()}") from None
+    fill(vae.encoder, inside, f"--load_path {path}")
     say(f"encoder from {path}")
 
 

@@ -1,8 +1,8 @@
 """How a folder of sounds becomes a data set."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from melgpt.config import Config
 
@@ -35,11 +35,6 @@ class DataConfig(Config):
     """ESC-50: the fold that is kept for testing; 0: none."""
     shard_frames: int = Field(1 << 19, gt=0)
     """Mel frames in one file of the data set, at most (a longer clip gets a file of its own)."""
-
-    @field_validator("only", mode="before")
-    @classmethod
-    def _split_at_commas(cls, value: Any) -> Any:
-        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -208,6 +208,9 @@ def in_folder(folder: Path, kinds: Sequence[str] = ()) -> Callable[[Clip], list[
     """
     if not folder.is_dir():
         raise UserError(f"the folder of features {folder} does not exist")
+    folders = {path.parent.name for path in folder.rglob("*") if path.suffix in (".pkl", ".npy")}
+    if unknown := [kind for kind in kinds if not any(kind in name for name in folders)]:
+        raise UserError(f"no folder with features below {folder} has '{unknown[0]}' in its name")
     known: dict[str, list[PurePosixPath]] = {}
     for path in folder.rglob("*"):
         place = PurePosixPath(path.relative_to(folder).as_posix())

@@ -47,8 +47,11 @@ def sources(folder: Path, config: DataConfig, scale: MelScale) -> Iterator[Sourc
         if places.keys() - videos.keys():
             check_scale(scale, str(folder))
         places = {}
-    for label, (place, suffix) in sorted({**videos, **places}.items()):
+    found = {**videos, **places}
+    for label, (place, suffix) in sorted(found.items()):
         yield from _of_class(folder, label, place, suffix, lists)
+    for label in sorted({name.partition("/")[0] for name in lists.clips} - found.keys()):
+        yield _missing(label, count := sum(name.startswith(f"{label}/") for name in lists.clips), count)
 
 
 def published_split(label: str, video: str) -> str:
@@ -80,8 +83,12 @@ def _of_class(folder: Path, label: str, place: Path, suffix: str, lists: SplitLi
             detail="in none of the lists of the split" if unlisted else "",
         )
     if missing:
-        detail = f"{missing} of {len(listed)} clips of '{label}' in the lists are not here"
-        yield Source(f"{label}/", label, f"source {label}/", "", -1, 0, MISSING, detail)
+        yield _missing(label, missing, len(listed))
+
+
+def _missing(label: str, missing: int, listed: int) -> Source:
+    detail = f"{missing} of {listed} clips of '{label}' in the lists are not here"
+    return Source(f"{label}/", label, f"source {label}/", "", -1, 0, MISSING, detail)
 
 
 def _mel_folders(folder: Path) -> dict[str, Path]:

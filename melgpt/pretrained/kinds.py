@@ -45,6 +45,12 @@ def recognise(state: State, where: str = "it") -> str:
     for name, kind in KINDS.items():
         if all(any(re.match(mark, key) for key in state) for mark in kind.marks):
             return name
+    for start, command in (("codec.", "train.py"), ("prior.", "GPT_train.py"), ("vae.", "GPT_VAE_train.py")):
+        if any(key.startswith(start) for key in state):
+            raise UserError(
+                f"{where} is a checkpoint of {command} here, not of the originals: `python {command} "
+                "--test 1 --resume FILE …` makes a model folder of it"
+            )
     some = ", ".join(list(state)[:3])
     raise UserError(f"{where} is of no kind that is known ({', '.join(KINDS)}): its keys begin with {some}")
 

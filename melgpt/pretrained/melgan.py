@@ -35,7 +35,7 @@ def config_of_original(state: dict[str, Tensor], scale: MelScale | None = None) 
     blocks = sum(name.startswith("stages.0.blocks.") for name in layers.values())
     mel = scale or MelScale(n_mels=state[f"model.{first}.weight_v"].shape[1])
     ngf = state[f"model.{last}.weight_v"].shape[1]
-    return MelGANConfig(mel=mel, ngf=ngf, ratios=ratios, residual_blocks=blocks)
+    return MelGANConfig.parse({"mel": mel, "ngf": ngf, "ratios": ratios, "residual_blocks": blocks})
 
 
 def _layers(state: dict[str, Tensor]) -> dict[int, str]:

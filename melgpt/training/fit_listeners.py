@@ -43,7 +43,7 @@ class ListenerTraining:
         _check(store, examples)
         held = Examples.of_store(store, "test" if len(store.rows("test")) else "valid")
         files = []
-        for config, settings in self._wanted(store, examples):
+        for config, settings in list(self._wanted(store, examples)):  # a wrong one is told before the first
             name = f"{config.kind.replace(':', '.')}_{settings.seed}"
             made_from = {
                 "data": store.fingerprint,
@@ -78,11 +78,10 @@ class ListenerTraining:
     def _wanted(self, store: Store, examples: Examples) -> Iterator[tuple[Any, ClassifierTraining]]:
         longest = int(store.frames[store.rows("train")].max())
         frames = max(16, min(longest, round(MOST_SECONDS * store.scale.frames_per_second)))
+        given = {"mel": store.scale.plain(), "labels": list(store.labels), "frames": frames}
         for kind in self.settings.kinds:
-            config = registry.configure(
-                "classifier",
-                {"kind": kind, "mel": store.scale.plain(), "labels": list(store.labels), "frames": frames},
-            )
+            values = {"kind": kind, **given}
+            config = registry.resolve("classifier", kind).Config.parse(values, where=kind)
             for number in range(self.settings.seeds):
                 yield config, _one(self.settings, kind, self.settings.seed + number)
 
@@ -97,9 +96,9 @@ class ListenerTraining:
     ) -> Any:
         torch.manual_seed(settings.seed)
         listener = registry.build("classifier", config)
-        mean, deviation = band_statistics(examples)
-        listener.mean.copy_(mean)
-        listener.std.copy_(deviation)
+        for name, values in zip(("mean", "std"), band_statistics(examples), strict=True):
+            if hasattr(listener, name):
+                getattr(listener, name).copy_(values)
         task = ClassifierTask(listener, settings)
         number, length = epochs(settings)
         data = EpochData(

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from compat.conftest import codec_args, micro_recipe
+from melgpt import checkpoint
 from melgpt.compat.codec import work
 from melgpt.compat.folders import find_checkpoint
 from melgpt.errors import UserError
 from melgpt.model_folder import load
+from melgpt.pretrained import convert
 from melgpt.types import Audio
 
 LAST = Path("lightning_logs/try/checkpoints/version_0/last.ckpt")
@@ -106,6 +108,25 @@ def test_test_writes_reconstructions_with_measures(capsys: pytest.CaptureFixture
     table = (out / "measures.tsv").read_text().splitlines()
     assert len(table) > 1
     assert 0 < float(table[1].split("\t")[1]) < 1
+
+
+def test_a_model_folder_of_any_checkpoint() -> None:
+    best = next(LAST.parent.glob("*-model-best.ckpt"))
+    work(codec_args("--test", "1", "--resume", str(best), "--experiment", "tested"), micro_recipe())
+    file = Path("lightning_logs/tested/checkpoints/version_0/codec.safetensors")
+    made = checkpoint.load(file, "codec").state_dict()
+    learnt = torch.load(best, weights_only=True)["state_dict"]
+    assert all(torch.equal(tensor, learnt[f"codec.{name}"]) for name, tensor in made.items())
+    with pytest.raises(UserError, match=r"checkpoint of train.py here.*--test 1 --resume"):
+        convert(best)
+
+
+def test_what_does_not_fit_is_said_in_one_short_line() -> None:
+    with pytest.raises(UserError, match="does not fit the flags' sizes") as error:
+        work(
+            codec_args("--eval", "1", "--resume", str(LAST)), micro_recipe("codec.network.residual_blocks=3")
+        )
+    assert len(str(error.value)) < 400
 
 
 def test_the_checkpoint_is_a_model_folder_too() -> None:

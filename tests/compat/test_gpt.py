@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from compat.conftest import micro_recipe
+from melgpt import checkpoint
 from melgpt.compat.flags import gpt_flags
 from melgpt.compat.gpt import work
 from melgpt.errors import UserError
@@ -44,6 +45,15 @@ def test_it_trains_resumes_evaluates_and_makes_sounds(capsys: pytest.CaptureFixt
     sounds = [Path(line) for line in printed.splitlines() if line.endswith(".wav")]
     assert len(sounds) == 4
     assert all(path.is_file() for path in sounds)
+
+    other = Path("other.safetensors")
+    codec = checkpoint.load(Path(CODEC).parent / "codec.safetensors", "codec")
+    codec.quantizer.codebook.weight.data.add_(0.1)
+    checkpoint.save(codec, other)
+    with pytest.raises(UserError, match=r"last.ckpt learnt the codes of another codec"):
+        _work("--eval", "1", "--resume", str(last), "--reconstruct_spec", str(other))
+    with pytest.raises(UserError, match=r"last.ckpt holds a codec, GPT_train.py goes on with a gpt"):
+        _work("--eval", "1", "--resume", CODEC, "--reconstruct_spec", CODEC)
 
 
 def test_without_a_codec_and_code_files_it_says_so() -> None:

@@ -65,6 +65,11 @@ def test_rgb_comes_before_flow(videos: Path) -> None:
     assert [path.parent.name.split("_")[1] for path in in_folder(videos, ["flow"])(clip)] == ["flow"]
 
 
+def test_a_kind_that_no_folder_is_named_by_is_refused(videos: Path) -> None:
+    with pytest.raises(UserError, match="has 'flwo' in its name"):
+        in_folder(videos, ["rgb", "flwo"])
+
+
 def test_a_video_of_the_same_name_in_another_class_is_not_taken(tmp_path: Path) -> None:
     save(tmp_path / "dog" / "feature_rgb" / "video_1.pkl", features(1))
     flat = save(tmp_path / "feature_rgb" / "video_2.pkl", features(2))

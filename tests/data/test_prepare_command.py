@@ -34,7 +34,7 @@ def test_strict_fails_where_something_was_left_out(sounds: Path, tmp_path: Path)
 
 
 def test_options_and_mel_preset_reach_the_data_set(sounds: Path, tmp_path: Path) -> None:
-    assert run(sounds, tmp_path / "out", "clip_seconds=0.5", "--mel", "hifigan", "--workers", "1") == 0
+    assert run(sounds, tmp_path / "out", "data.clip_seconds=0.5", "--mel", "hifigan", "--workers", "1") == 0
     store = Store.open(tmp_path / "out")
     assert (len(store), store.scale.f_max) == (24, 8000.0)
 

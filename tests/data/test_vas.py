@@ -45,7 +45,7 @@ def test_mels_are_kept_whole_with_their_class_and_the_published_split(tmp_path: 
 def test_lists_beside_the_corpus_or_above_it_win_over_the_table(tmp_path: Path) -> None:
     source = made.vas(tmp_path / "vas", {"dog": (0, 1, 2, 3)})
     made.write_lists(tmp_path, "vas", train=["dog/video_00002", "dog/video_00003"])
-    made.write_lists(source, "vas", valid=["dog/video_00000", "dog/video_09999"])
+    made.write_lists(source, "vas", valid=["dog/video_00000", "dog/video_09999", "cat/video_00001"])
     store = prepared(source, tmp_path / "out")
     assert splits(store) == {
         "dog/video_00000": "valid",
@@ -55,6 +55,7 @@ def test_lists_beside_the_corpus_or_above_it_win_over_the_table(tmp_path: Path) 
     audit = (tmp_path / "out" / "audit.csv").read_text()
     assert "video_00001_mel.npy,0.0,not listed,left out" in audit
     assert "1 of 4 clips of 'dog' in the lists are not here" in audit
+    assert "1 of 1 clips of 'cat' in the lists are not here" in audit
 
 
 def test_lists_are_found_above_a_link_too(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import MICRO
 from melgpt import checkpoint, registry
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.evaluation.hearing import fit_frames, hear
 from melgpt.evaluation.listeners import Listeners, files_in
+from melgpt.training.fit_listeners import ListenerTraining
+from melgpt.training.recipe import Recipe
 from melgpt.types import MelScale
 
 KINDS = [kind for kind in registry.KINDS["classifier"] if kind.startswith("listener")]
@@ -135,3 +138,46 @@ def test_an_examination_counts_what_is_right(saved: tuple[Store, Path, str]) -> 
     assert told["test_accuracy"]["low"] < 0.75 < told["test_accuracy"]["high"]
     assert (told["seed"], told["fingerprint"], told["test_clips"]) == (3, mark, 12)
     assert listeners.right(mels, labels).tolist() == [1.0] * 9 + [0.0] * 3
+
+
+MINE = """
+import torch
+from torch import nn
+from melgpt.config import KindConfig
+from melgpt.types import MelScale
+
+class MineConfig(KindConfig):
+    kind: str = "mine:Mine"
+    mel: MelScale = MelScale()
+    labels: tuple[str, ...] = ()
+    frames: int = 64
+
+class Mine(nn.Module):
+    Config, family, compared = MineConfig, "classifier", "logits"
+
+    def __init__(self, config):
+        super().__init__()
+        self.config, self.scale = config, config.mel
+        self.head = nn.Linear(config.mel.n_mels, len(config.labels))
+
+    def forward(self, mel):
+        return self.head(mel.mean(-1))
+
+    def features(self, mel, names=("logits",)):
+        return {"logits": self(mel)}
+"""
+
+
+def test_one_from_outside_is_trained_as_the_docs_say(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    store, recipe = Store.open(trained / "data"), Recipe.read(str(MICRO))
+    wanted = recipe.train.classifier.changed(kinds="mine:Mine", seeds=1)
+    (file,) = ListenerTraining(tmp_path / "a", wanted, recipe.runtime).train_all(store)
+    assert checkpoint.load(file, "classifier").config.labels == store.labels
+    wrong = ListenerTraining(tmp_path / "b", wanted.changed(kinds="listener_cnn,melception"), recipe.runtime)
+    with pytest.raises(UserError, match="melception: unknown option 'labels'"):
+        wrong.train_all(store)
+    assert not (tmp_path / "b").exists(), "it is said before the first one is trained"
