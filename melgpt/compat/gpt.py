@@ -124,7 +124,8 @@ def _marking(coded: Coded) -> list[Callback]:
 
 def _check_codec(resume: Path, coded: Coded) -> None:
     """Raises UserError where a checkpoint has learnt the codes of another codec than is given."""
-    learnt = read_content(resume).get(MARK)
+    content = read_content(resume)
+    learnt = content.get(MARK) if isinstance(content, dict) else None
     if learnt and coded.codec is not None and learnt != checkpoint.fingerprint(coded.codec):
         raise UserError(f"{resume} learnt the codes of another codec than that of --reconstruct_spec")
 

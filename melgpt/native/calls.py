@@ -1,6 +1,7 @@
 """How tensors and numbers are handed to what is written in C."""
 
 import ctypes
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -53,11 +54,11 @@ class Tape:
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Until the end of the block calls are made and put on the tape, with the tensors they work on."""
-        _tapes.append(self)
+        _recorded.tapes.append(self)
         try:
             yield
         finally:
-            _tapes.remove(self)
+            _recorded.tapes.remove(self)
 
     def add(self, function: Any, arguments: tuple[Any, ...]) -> None:
         self._calls.append((function, arguments))
@@ -71,8 +72,14 @@ class Tape:
             function(*arguments)
 
 
-_tapes: list[Tape] = []
-"""Those that are being recorded."""
+class _Recorded(threading.local):
+    """The tapes that are being recorded, of each thread its own: others call kernels meanwhile."""
+
+    def __init__(self) -> None:
+        self.tapes: list[Tape] = []
+
+
+_recorded = _Recorded()
 
 
 def function(function: Any, arguments: list[Any], result: Any = None) -> Any:
@@ -80,7 +87,7 @@ def function(function: Any, arguments: list[Any], result: Any = None) -> Any:
     function.argtypes, function.restype = arguments, result
 
     def call(*given: Any) -> Any:
-        for tape in _tapes:
+        for tape in _recorded.tapes:
             tape.add(function, given)
         return function(*given)
 
@@ -91,7 +98,7 @@ def address(tensor: Tensor | None) -> int | None:
     """Where its numbers lie; the caller sees to it that they lie there in order."""
     if tensor is None:
         return None
-    for tape in _tapes:
+    for tape in _recorded.tapes:
         tape.keep(tensor)
     return tensor.data_ptr()
 

@@ -46,7 +46,7 @@ class Conv3x3(nn.Conv2d):
 
     def _kernels(self, x: Tensor) -> Kernels | None:
         """The kernels, where they are there and may be taken for this map."""
-        if not self.compiled or x.device.type != "cpu":
+        if not self.compiled or x.device.type != "cpu" or not x.numel():
             return None
         kind, kernels = _precision(x), find_kernels()
         if kernels is None or not kernels.convolves(kind, self.in_channels, self.out_channels):
@@ -114,7 +114,7 @@ class NormSiLU(nn.GroupNorm):
         super().__init__(groups_of(channels, narrowest), channels, eps=EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
-        plain = not self.compiled or x.device.type != "cpu"
+        plain = not self.compiled or x.device.type != "cpu" or not x.numel()
         fits = x.dtype in (torch.float32, torch.bfloat16) and not x.shape[1] % 16
         last = x.is_contiguous(memory_format=torch.channels_last)
         kernels = None if plain or not fits or not last else find_kernels()

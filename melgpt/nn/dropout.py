@@ -42,7 +42,7 @@ def drop(x: Tensor, share: float) -> Tensor:
 
 def _draw(share: float) -> tuple[int, int]:
     """The draw of 16 bits below which a number is dropped, and a seed of 63 bits."""
-    return round(share * LEVELS), int(torch.randint((1 << 63) - 1, ()))
+    return min(round(share * LEVELS), LEVELS - 1), int(torch.randint((1 << 63) - 1, ()))
 
 
 class _Drop(torch.autograd.Function):
@@ -70,7 +70,8 @@ def attend(
     if not dropout or q.device.type != "cpu":
         return F.scaled_dot_product_attention(q, k, v, seen, dropout_p=dropout, is_causal=causal)
     kernels = find_kernels()
-    if kernels is not None and q.dtype == k.dtype == v.dtype and kernels.attends(q):
+    alike = q.dtype == k.dtype == v.dtype and q.shape == k.shape == v.shape
+    if kernels is not None and alike and kernels.attends(q):
         return _Attend.apply(kernels, q, k, v, causal, *_draw(dropout))
     # torch has this in many passes over memory, some of them in float32.
     hidden = torch.zeros(q.shape[2], k.shape[2], dtype=q.dtype)

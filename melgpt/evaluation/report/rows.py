@@ -53,8 +53,9 @@ def ceiling(result: Result, measure: str) -> Row | None:
 
 
 def measures_of(rows: list[Row]) -> list[str]:
-    """Names of all measures of rows or stages, in the order in which they first appear."""
-    return list(dict.fromkeys(name for row in rows for name in row.get("measures") or {}))
+    """Names of all measures that a row or stage has a number of, in the order in which they first appear."""
+    every = (item for row in rows for item in (row.get("measures") or {}).items())
+    return list(dict.fromkeys(name for name, figure in every if (figure or {}).get("value") is not None))
 
 
 def overlap(first: Figure, second: Figure) -> bool | None:
