@@ -185,7 +185,7 @@ class GPT(Transformer):
 
     @contextmanager
     def writing(self, sequences: int, kept: "LaidOut | None" = None) -> Iterator[None]:
-        """Laid out for `step` with so many sequences at a time, to the end of the block, one thread at a time.
+        """Laid out for `step` with so many sequences at a time, until the end of the block, in one thread.
 
         kept: what was made for an earlier block with the same weights, sequences and cache, empty at first.
 
