@@ -1,6 +1,7 @@
 """Finished mels as the originals keep them, `<name>_mel.npy`: read, checked, cut into clips."""
 
 import hashlib
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,15 @@ BEYOND = 1e-3
 """How far a value may lie outside [0, 1] by rounding."""
 
 
+_one_header_at_a_time = threading.Lock()
+"""numpy reads a header with Python's parser, in which threads disturb each other before 3.12 (SystemError)."""
+
+
 def read_mel(path: Path, bands: int) -> NDArray[np.float32]:
     """A mel [F, N] in [0, 1], from float32 or float64. Raises UserError, without the path, for others."""
     try:
-        values = np.load(path, allow_pickle=False)
+        with _one_header_at_a_time:
+            values = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise UserError("it was taken away meanwhile") from None
     except (OSError, EOFError, ValueError) as error:
