@@ -22,7 +22,7 @@ BEYOND = 1e-3
 
 
 _one_header_at_a_time = threading.Lock()
-"""numpy reads a header with Python's parser, in which threads disturb each other before 3.12 (SystemError)."""
+"""numpy reads a header with Python's parser: threads disturb each other there before 3.12 (SystemError)."""
 
 
 def read_mel(path: Path, bands: int) -> NDArray[np.float32]:
