@@ -7,25 +7,23 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from melgpt.errors import UserError
-from melgpt.pretrained.kinds import recognise
+from melgpt.pretrained.kinds import COMMANDS, kind_of_ours, recognise
 
 MARK = "codec_fingerprint"
 """Key of a checkpoint: the codec whose codes a transformer has learnt."""
-_OURS = {"codec.": "codec", "prior.": "gpt", "vae.": "vae"}
-_COMMANDS = {"codec": "train.py", "gpt": "GPT_train.py", "vae": "GPT_VAE_train.py"}
 LONGEST = 160
 """Characters of a message of torch's, which may name thousands of tensors."""
 
 
-def is_ours(state: Mapping[str, Tensor], wanted: str, path: Path) -> bool:
+def is_ours(state: dict[str, Tensor], wanted: str, path: Path) -> bool:
     """Whether a state dict is of a command here, and not of the originals; `wanted`: codec, gpt or vae.
 
     Raises UserError where it holds something else.
     """
-    ours = next((kind for start, kind in _OURS.items() if any(key.startswith(start) for key in state)), None)
-    found = ours or recognise(dict(state), str(path))
+    ours = kind_of_ours(state)
+    found = ours or recognise(state, str(path))
     if found != wanted:
-        raise UserError(f"{path} holds a {found}, {_COMMANDS[wanted]} goes on with a {wanted}")
+        raise UserError(f"{path} holds a {found}, {COMMANDS[wanted]} goes on with a {wanted}")
     return ours is not None
 
 

@@ -208,15 +208,16 @@ def in_folder(folder: Path, kinds: Sequence[str] = ()) -> Callable[[Clip], list[
     """
     if not folder.is_dir():
         raise UserError(f"the folder of features {folder} does not exist")
-    folders = {path.parent.name for path in folder.rglob("*") if path.suffix in (".pkl", ".npy")}
-    if unknown := [kind for kind in kinds if not any(kind in name for name in folders)]:
+    files = (path for path in folder.rglob("*") if path.suffix in (".pkl", ".npy"))
+    places = [
+        PurePosixPath(path.relative_to(folder).as_posix()) for path in files if not path.stem.endswith("_mel")
+    ]
+    if unknown := [kind for kind in kinds if not any(kind in place.parent.name for place in places)]:
         raise UserError(f"no folder with features below {folder} has '{unknown[0]}' in its name")
     known: dict[str, list[PurePosixPath]] = {}
-    for path in folder.rglob("*"):
-        place = PurePosixPath(path.relative_to(folder).as_posix())
-        of_kind = not kinds or any(kind in place.parent.name for kind in kinds)
-        if path.suffix in (".pkl", ".npy") and not path.stem.endswith("_mel") and of_kind:
-            known.setdefault(path.stem, []).append(place)
+    for place in places:
+        if not kinds or any(kind in place.parent.name for kind in kinds):
+            known.setdefault(place.stem, []).append(place)
 
     def find(clip: Clip) -> list[Path]:
         sound = PurePosixPath(clip.path)

@@ -40,17 +40,28 @@ class Kind:
     build: Callable[[State, Asked], Imported]
 
 
+COMMANDS = {"codec": "train.py", "gpt": "GPT_train.py", "vae": "GPT_VAE_train.py"}
+"""Which of the three commands trains a kind."""
+_OURS = {"codec.": "codec", "prior.": "gpt", "vae.": "vae"}
+"""How the keys of their checkpoints here begin."""
+
+
+def kind_of_ours(state: State) -> str | None:
+    """The kind of a checkpoint that one of the three commands wrote here; None for others."""
+    return next((kind for start, kind in _OURS.items() if any(key.startswith(start) for key in state)), None)
+
+
 def recognise(state: State, where: str = "it") -> str:
     """The kind of an original's state dict, by its keys. Raises UserError where none fits."""
     for name, kind in KINDS.items():
         if all(any(re.match(mark, key) for key in state) for mark in kind.marks):
             return name
-    for start, command in (("codec.", "train.py"), ("prior.", "GPT_train.py"), ("vae.", "GPT_VAE_train.py")):
-        if any(key.startswith(start) for key in state):
-            raise UserError(
-                f"{where} is a checkpoint of {command} here, not of the originals: `python {command} "
-                "--test 1 --resume FILE …` makes a model folder of it"
-            )
+    if (ours := kind_of_ours(state)) is not None:
+        command = COMMANDS[ours]
+        raise UserError(
+            f"{where} is a checkpoint of {command} here, not of the originals: `python {command} "
+            "--test 1 --resume FILE …` makes a model folder of it"
+        )
     some = ", ".join(list(state)[:3])
     raise UserError(f"{where} is of no kind that is known ({', '.join(KINDS)}): its keys begin with {some}")
 

@@ -4,7 +4,6 @@ They learn from the training split alone, for a fixed number of steps; no other 
 """
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ class ListenerTraining:
         _check(store, examples)
         held = Examples.of_store(store, "test" if len(store.rows("test")) else "valid")
         files = []
-        for config, settings in list(self._wanted(store, examples)):  # a wrong one is told before the first
+        for config, settings in self._wanted(store, examples):
             name = f"{config.kind.replace(':', '.')}_{settings.seed}"
             made_from = {
                 "data": store.fingerprint,
@@ -75,15 +74,17 @@ class ListenerTraining:
         made_from = {"listener": like.plain(), "training": settings.plain(), "clips": _digest_of(examples)}
         return self._train(name, like, settings, examples, held, made_from)
 
-    def _wanted(self, store: Store, examples: Examples) -> Iterator[tuple[Any, ClassifierTraining]]:
+    def _wanted(self, store: Store, examples: Examples) -> list[tuple[Any, ClassifierTraining]]:
+        """All configurations; a wrong one is told before the first is trained."""
         longest = int(store.frames[store.rows("train")].max())
         frames = max(16, min(longest, round(MOST_SECONDS * store.scale.frames_per_second)))
         given = {"mel": store.scale.plain(), "labels": list(store.labels), "frames": frames}
-        for kind in self.settings.kinds:
-            values = {"kind": kind, **given}
-            config = registry.resolve("classifier", kind).Config.parse(values, where=kind)
-            for number in range(self.settings.seeds):
-                yield config, _one(self.settings, kind, self.settings.seed + number)
+        configs = [
+            registry.resolve("classifier", kind).Config.parse({"kind": kind, **given}, where=kind)
+            for kind in self.settings.kinds
+        ]
+        seeds = range(self.settings.seed, self.settings.seed + self.settings.seeds)
+        return [(config, _one(self.settings, config.kind, seed)) for config in configs for seed in seeds]
 
     def _train(
         self,

@@ -54,8 +54,8 @@ def ceiling(result: Result, measure: str) -> Row | None:
 
 def measures_of(rows: list[Row]) -> list[str]:
     """Names of all measures that a row or stage has a number of, in the order in which they first appear."""
-    every = (item for row in rows for item in (row.get("measures") or {}).items())
-    return list(dict.fromkeys(name for name, figure in every if (figure or {}).get("value") is not None))
+    names = (name for row in rows for name in row.get("measures") or {} if figure_of(row, name))
+    return list(dict.fromkeys(names))
 
 
 def overlap(first: Figure, second: Figure) -> bool | None:
