@@ -8,6 +8,9 @@ from melgpt.audio.decoding.block import BLOCK, Block, Decoding, Ending
 from melgpt.audio.decoding.ffmpeg import decode_ffmpeg
 from melgpt.audio.decoding.part import Part
 
+_LEAST_ROOM = 4096
+"""More may follow than a header says."""
+
 
 def decode_libsndfile(part: Part) -> Decoding:
     """The sound of a part. Raises AudioError where neither decoder understands it."""
@@ -16,7 +19,7 @@ def decode_libsndfile(part: Part) -> Decoding:
         with part.opened() as source, _FromStart(source) as file:
             rate, samples, understood = int(file.samplerate), 0, True
             promised = _promised(file)
-            while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+            while len(block := file.read(_room(file, samples), dtype="float32", always_2d=True)):
                 samples += len(block)
                 decoded = samples / rate
                 yield Block(block, rate)
@@ -35,6 +38,11 @@ class _FromStart(soundfile.SoundFile):
 
     def seekable(self) -> bool:
         return False
+
+
+def _room(file: soundfile.SoundFile, samples: int) -> int:
+    """Samples to ask for next: no more than there may be, because room for a whole block costs time."""
+    return max(_LEAST_ROOM, min(BLOCK, file.frames - samples))
 
 
 def _promised(file: soundfile.SoundFile) -> float | None:

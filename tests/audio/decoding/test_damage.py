@@ -112,7 +112,7 @@ def test_damage_behind_the_first_block_is_passed_over_in_place(
 def test_of_several_sound_streams_the_default_one_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "a.mka"
     with av.open(str(path), "w", format="matroska") as container:
-        streams = [container.add_stream("flac", rate=RATE, layout="mono") for _ in range(2)]
+        streams = [container.add_stream("pcm_s16le", rate=RATE, layout="mono") for _ in range(2)]
         streams[1].disposition = av.stream.Disposition.default
         for stream, level in zip(streams, (0.05, 0.3), strict=True):
             samples = (noise(1.0, level)[None] * 32767).clip(-32768, 32767).astype(np.int16)
