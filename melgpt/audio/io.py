@@ -41,6 +41,8 @@ LENGTH_TOLERANCE_SECONDS = 0.15
 """Encoder delay and container rounding: how much shorter than its header a sound whole file may be."""
 LOST_SHARE = 0.1
 """A file that is damaged before its end may lose this share of its length and is still used."""
+HIGHEST = 2.0**33
+"""A sample beyond this is no integer's scale either, but damage."""
 FADE_SECONDS = 0.01
 """Long enough not to click, too short to be heard as a fade."""
 
@@ -110,10 +112,13 @@ def _mono_blocks(path: Path, findings: list[Finding] | None) -> Iterator[Audio]:
 
 
 def _mono(path: Path, block: Block, mixer: Mixer) -> Audio:
+    peak = float(np.abs(block.samples).max(initial=0.0))
+    if not np.isfinite(peak):
+        wrong = int((~np.isfinite(block.samples)).sum())
+        raise AudioError(f"{path}: {wrong} of {block.samples.size} samples are not finite numbers")
+    if peak > HIGHEST:
+        raise AudioError(f"{path}: samples of {peak:.3g} are no sound: full scale is 1")
     mono = mixer.mono(block)
-    finite = np.isfinite(mono)
-    if not finite.all():
-        raise AudioError(f"{path}: {int((~finite).sum())} of {len(mono)} samples are not finite numbers")
     return Audio(torch.from_numpy(mono).unsqueeze(0), block.rate)
 
 

@@ -121,7 +121,8 @@ def _float32(frame: Any) -> Samples:
         return (values.astype(np.float32) - 128) / 128
     if np.issubdtype(values.dtype, np.integer):
         return values.astype(np.float32) / np.float32(-float(np.iinfo(values.dtype).min))
-    return values.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
+        return values.astype(np.float32, copy=False)
 
 
 def _gathered(frames: Iterator[Block]) -> Iterator[Block]:
