@@ -13,7 +13,14 @@ import soundfile
 import soxr
 import torch
 
-from melgpt.audio.decoding.block import BLOCK, AudioError, Block, Ending, TruncatedAudioError
+from melgpt.audio.decoding.block import (
+    BLOCK,
+    LENGTH_TOLERANCE_SECONDS,
+    AudioError,
+    Block,
+    Ending,
+    TruncatedAudioError,
+)
 from melgpt.audio.decoding.channels import Mixer
 from melgpt.audio.decoding.ffmpeg import decode_ffmpeg
 from melgpt.audio.decoding.libsndfile import decode_libsndfile
@@ -37,8 +44,6 @@ __all__ = [
 _SOUND = "wav flac ogg oga opus mp3 aif aiff au caf m4a aac wma"
 _VIDEO = "mp4 m4v mov webm mkv avi"
 SUFFIXES = frozenset(f".{suffix}" for suffix in f"{_SOUND} {_VIDEO}".split())
-LENGTH_TOLERANCE_SECONDS = 0.15
-"""Encoder delay and container rounding: how much shorter than its header a sound whole file may be."""
 LOST_SHARE = 0.1
 """A file that is damaged before its end may lose this share of its length and is still used."""
 HIGHEST = 2.0**33

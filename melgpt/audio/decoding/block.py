@@ -11,6 +11,8 @@ from melgpt.errors import UserError
 Samples = NDArray[np.float32]
 BLOCK = 1 << 20
 """Samples of a channel that are decoded at a time."""
+LENGTH_TOLERANCE_SECONDS = 0.15
+"""Encoder delay and container rounding: how much shorter than its header a whole file may be."""
 
 
 class AudioError(UserError):

@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from melgpt.audio.decoding.block import BLOCK, AudioError, Block, Decoding, Ending, Samples
+from melgpt.audio.decoding.block import (
+    BLOCK,
+    LENGTH_TOLERANCE_SECONDS,
+    AudioError,
+    Block,
+    Decoding,
+    Ending,
+    Samples,
+)
 from melgpt.audio.decoding.part import Part
 
 _EXACT = frozenset(
@@ -17,7 +25,6 @@ _EXACT = frozenset(
 )
 """Containers whose header states an exact length; elsewhere FFmpeg's length is guessed from a bit rate.
 (Of an MP3 the length is taken only where a Xing or Info header states it.)"""
-_TOLERANCE_SECONDS = 0.05
 
 
 def decode_ffmpeg(part: Part, after: float = 0.0) -> Decoding:
@@ -38,7 +45,7 @@ def decode_ffmpeg(part: Part, after: float = 0.0) -> Decoding:
             raise
         words = getattr(error, "strerror", None) or str(error)  # without the path, which stands in front
         raise AudioError(f"{part.path}: not a readable sound file ({words})") from None
-    reached = promised is not None and packets.end >= promised - _TOLERANCE_SECONDS
+    reached = promised is not None and packets.end >= promised - LENGTH_TOLERANCE_SECONDS
     return Ending(packets.seconds, promised, packets.damage(), reached)
 
 
@@ -68,7 +75,7 @@ class _Packets:
         self.seconds = 0.0
         """Decoded so far."""
         self.end = 0.0
-        """Where the last frame ends by its time stamp."""
+        """Where the last packet or frame ends by its time stamp."""
 
     def blocks(self, after: float) -> Iterator[Block]:
         """The frames from `after` seconds on, each as a block."""
@@ -76,7 +83,7 @@ class _Packets:
             rate, length = int(frame.sample_rate), int(frame.samples)
             begin = float(frame.pts * frame.time_base) if frame.pts is not None else self.seconds
             self.seconds += length / rate
-            self.end = begin + length / rate
+            self.end = max(self.end, begin + length / rate)
             skipped = min(length, max(0, round((after - begin) * rate)))
             if skipped < length:
                 yield Block(_float32(frame)[skipped:], rate)
@@ -102,6 +109,8 @@ class _Packets:
             except (av.error.FFmpegError, ValueError):
                 self._stopped = True
                 return
+            if packet.pts is not None and packet.duration is not None and packet.time_base is not None:
+                self.end = max(self.end, float((packet.pts + packet.duration) * packet.time_base))
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
