@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from melgpt.errors import UserError
-    from melgpt.model_folder import load
+    from melgpt.model_folder import load, vae_warnings
 
     if args.n < 1 or args.seed < 0:
         raise UserError(f"-n must be at least 1 and --seed at least 0, not {args.n} and {args.seed}")
@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     if args.source == "vae":
         if args.label or args.features:
             raise UserError("the VAE knows neither classes nor videos: leave out --label and --features")
+        for warning in vae_warnings(args.model):
+            say(warning)
         for path in save_sounds(model.generate_from_vae(**options), args.out):
             print(path)
         return 0

@@ -15,14 +15,16 @@ from melgpt import checkpoint, registry
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.evaluation.hearing import MOST_SECONDS
+from melgpt.paths import remove_orphans
 from melgpt.progress import say
 from melgpt.runtime import RuntimeConfig
+from melgpt.training.checkpoints import LAST
 from melgpt.training.classifier_task import ClassifierTask
 from melgpt.training.data import EpochData
 from melgpt.training.listener_batches import Examples, ListenerBatches, WholeExamples, band_statistics
 from melgpt.training.run_folder import digest
 from melgpt.training.settings import ClassifierTraining
-from melgpt.training.stage import LAST, Stage, epochs
+from melgpt.training.stage import Stage, epochs
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class ListenerTraining:
         """
         examples = Examples.of_store(store, "train")
         _check(store, examples)
+        remove_orphans(self.folder)
         held = Examples.of_store(store, "test" if len(store.rows("test")) else "valid")
         files = []
         for config, settings in self._wanted(store, examples):
@@ -97,9 +100,9 @@ class ListenerTraining:
     ) -> Any:
         torch.manual_seed(settings.seed)
         listener = registry.build("classifier", config)
-        for name, values in zip(("mean", "std"), band_statistics(examples), strict=True):
-            if hasattr(listener, name):
-                getattr(listener, name).copy_(values)
+        for statistic, values in zip(("mean", "std"), band_statistics(examples), strict=True):
+            if hasattr(listener, statistic):
+                getattr(listener, statistic).copy_(values)
         task = ClassifierTask(listener, settings)
         number, length = epochs(settings)
         data = EpochData(
