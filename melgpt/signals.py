@@ -19,7 +19,11 @@ SAME_SECONDS = 1.0
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """A block in which SIGTERM and SIGHUP raise KeyboardInterrupt, unless they are taken care of."""
+    """A block in which SIGTERM and SIGHUP raise KeyboardInterrupt, unless they are taken care of.
+
+    After a block that was stopped they go on doing so: the next signal of a closing terminal may come while
+    the process ends.
+    """
     names = ("SIGTERM", "SIGHUP")  # the second is missing on Windows
     ours = [
         number
@@ -45,8 +49,9 @@ def stopped_by_signals() -> Iterator[None]:
     try:
         yield
     finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+        if last < 0:
+            for number in ours:
+                signal.signal(number, signal.SIG_DFL)
 
 
 def _is_terminal(stream: object) -> bool:
