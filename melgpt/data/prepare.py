@@ -100,6 +100,7 @@ def prepare(
         key = _key(listing, config, scale)
         before = _manifest_key(out)
         if before == key:
+            _remove_left_over(work)
             return Prepared.read(out)
         if before is not None:
             say(f"{out}: was prepared from other files or with other options, and is made anew")
@@ -148,6 +149,17 @@ def _make_work_folder(work: Path, listing: Journal, key: str) -> None:
     listing.copy_to(work / JOURNAL)
     with Journal.open(work / JOURNAL) as journal:
         journal.key = key
+
+
+def _remove_left_over(work: Path) -> None:
+    """Remove the work folder that a killed run for other files or options left; one that is in use stays."""
+    try:
+        if (work / JOURNAL).is_file():
+            Journal.open(work / JOURNAL).close()
+    except UserError:
+        return
+    if (work / JOURNAL).is_file() or _is_data_set(work):
+        shutil.rmtree(work)
 
 
 def _fill(
