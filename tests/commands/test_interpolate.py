@@ -136,10 +136,10 @@ def test_a_collapsed_vae_says_so_again(
         ["interpolate", str(run), *map(str, ends), "--steps", "2", "--out", str(tmp_path / "between")],
         ["generate", str(run), "--from", "vae", "--seconds", "0.2", "--out", str(tmp_path / "new")],
     ]
-    for active, command in [(0, commands[0]), (0, commands[1]), (3, commands[1])]:
+    for active, words in [(0, commands[0]), (0, commands[1]), (3, commands[1])]:
         notes = {**known.notes, "active_units": active}
         melgpt.checkpoint.save(part, file, parents=known.parents, notes=notes)
-        assert main(command) == 0
+        assert main(words) == 0
         assert ("vae: z says nothing about its sound" in capsys.readouterr().err) == (active == 0)
 
 
