@@ -266,8 +266,8 @@ def test_a_work_folder_for_other_options_does_not_stay_beside_a_finished_set(
         raise KeyboardInterrupt
 
     run(sounds, tmp_path / "out")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(decoding, "cut_file", stopping)
+    monkeypatch.setattr(decoding, "cut_file", stopping)
+    with pytest.raises(KeyboardInterrupt):
         run(sounds, tmp_path / "out", clip_seconds=2.0)
     with Journal.open(tmp_path / "out.partial" / JOURNAL):
         run(sounds, tmp_path / "out")
