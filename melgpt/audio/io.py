@@ -20,9 +20,6 @@ from melgpt.errors import UserError
 from melgpt.paths import NewFile, atomic
 from melgpt.types import Audio
 
-_SOUND = "wav flac ogg oga opus mp3 aif aiff au caf m4a aac wma"
-_VIDEO = "mp4 m4v mov webm mkv avi"
-SUFFIXES = frozenset(f".{suffix}" for suffix in f"{_SOUND} {_VIDEO}".split())
 LENGTH_TOLERANCE_SECONDS = 0.15
 """Encoder delay and container rounding: how much shorter than its header a sound whole file may be."""
 BLOCK = 1 << 20
