@@ -43,16 +43,15 @@ _BEGINNINGS = (
     b"wvpk", b"TTA1\x01\x00", b"TTA2\x01\x00", b"tBaK", b"ajkg", b"MPCK", b"MP+\x07", b"MP+\x17", b"qoaf",
     b"ADIF", b"OSQ \x30\x00", b"DSD \x1c\x00", b"FRM8\x00\x00", b"EA3\x03", b"ea3\x03", b"MMMD", b"2BIT",
     b"NIST_1A", b"PVF1\n", b"PVF2\n", b" paf\x00\x00\x00\x00", b"fap \x00\x00\x00\x00", b"\xf0\x7e",
-    b"Creative Voice File\x1a", b"ALawSoundFile**", b"Extended Instrument:", b"riff\x2e\x91\xcf\x11",  # W64
-    b"\x64\xa3\x01\x00", b"\x64\xa3\x02\x00", b"\x64\xa3\x03\x00", b"\x64\xa3\x04\x00",  # IRCAM
-    b"\x00\x01\xa3\x64", b"\x00\x02\xa3\x64", b"\x00\x03\xa3\x64", b"\x00\x04\xa3\x64",
-    b"\x7f\xfe\x80\x01", b"\xfe\x7f\x01\x80", b"DTSHDHDR", b"\x72\xf8\x1f\x4e",  # DTS, S/PDIF
-    b"HCA\x00", b"KVAG", b"VAGp", b"RSTM\xfe\xff", b"STRM\x00", b".RMF", b".ra\xfd", b"FLV\x01", b"NSVf",
-    b"NSVs", b"\x00\nSMJPEG", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\x00\x00\x01\xba",  # SMJPEG, ASF, MPEG-PS
-    b"nut/multimedia container", b"\x06\x0e\x2b\x34\x02\x05\x01\x01",  # MXF
-    b"\x00\x00\x00\x00\x01\xbc", b"\xb7\xd8\x00\x20",  # GXF, WTV
+    b"Creative Voice File\x1a", b"ALawSoundFile**", b"Extended Instrument:", b"riff\x2e\x91\xcf\x11",
+    b"\x64\xa3\x01\x00", b"\x64\xa3\x02\x00", b"\x64\xa3\x03\x00", b"\x64\xa3\x04\x00", b"\x00\x01\xa3\x64",
+    b"\x00\x02\xa3\x64", b"\x00\x03\xa3\x64", b"\x00\x04\xa3\x64", b"\x7f\xfe\x80\x01", b"\xfe\x7f\x01\x80",
+    b"DTSHDHDR", b"\x72\xf8\x1f\x4e", b"HCA\x00", b"KVAG", b"VAGp", b"RSTM\xfe\xff", b"STRM\x00", b".RMF",
+    b".ra\xfd", b"FLV\x01", b"NSVf", b"NSVs", b"\x00\nSMJPEG", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    b"\x00\x00\x01\xba", b"nut/multimedia container", b"\x06\x0e\x2b\x34\x02\x05\x01\x01",
+    b"\x00\x00\x00\x00\x01\xbc", b"\xb7\xd8\x00\x20",
 )  # fmt: skip
-"""What a file of each format begins with."""
+"""What a file begins with, from Ogg, FLAC and ID3 to MXF, GXF and WTV; `64 a3` is IRCAM, `7f fe` DTS."""
 _RIFF = (b"WAVE", b"AVI ", b"XWMA", b"QLCM", b"CDXA")
 _FORM = (b"AIFF", b"AIFC", b"8SVX", b"16SV")
 _PICTURES = (b"hei", b"hev", b"mif1", b"msf1", b"avi", b"crx ", b"jp2 ", b"jpx ", b"jpm ")

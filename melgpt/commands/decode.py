@@ -17,11 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from melgpt.audio.io import write
-    from melgpt.data.codes_file import read_codes
+    from melgpt.data.codes_file import codes_below, read_codes
     from melgpt.errors import UserError
     from melgpt.model_folder import load
 
-    files = sorted(args.source.rglob("*.npz")) if args.source.is_dir() else [args.source]
+    files = codes_below(args.source) if args.source.is_dir() else [args.source]
     if not files:
         raise UserError(f"{args.source} holds no codes: no file ends in .npz")
     codes = read_codes(files[0])  # before the model is opened, which takes longer

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from melgpt.audio.formats import shown_suffix
+
 MOST = 6
 """Suffixes, folders or classes that are named in one line or in lines of one kind; the others are counted."""
 
@@ -29,6 +31,10 @@ class PassedOver:
         """What else is to be said, a line each."""
         self.only: frozenset[str] | None = None
         """The classes that were asked for; None: all."""
+
+    def add_file(self, folder: str, name: str) -> None:
+        """Count a file that is no sound."""
+        self.files.setdefault(folder, Counter())[shown_suffix(name)] += 1
 
     def lines(self, lost: Mapping[str, Mapping[str, int]] | None = None) -> list[str]:
         """For people. lost: classes whose sounds gave no clip, with how many files for which reason."""

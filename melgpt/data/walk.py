@@ -1,11 +1,10 @@
 """Looks through a folder for sounds: without what is hidden, and without this program's own output."""
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from melgpt.audio.formats import begins_as_sound, kind_of, shown_suffix
+from melgpt.audio.formats import begins_as_sound, kind_of
 from melgpt.data.metadata import METADATA
 from melgpt.data.outputs import kind_of_output, tells_how_made
 from melgpt.data.passed_over import PassedOver
@@ -62,7 +61,7 @@ def _sounds(folder: Path, place: str, files: list[Entry], passed: PassedOver) ->
     """Names of the sounds among a folder's files; what else there is goes into `passed`."""
     made = _made_here(folder / place, files)
     names: list[str] = []
-    others: Counter[str] = Counter()
+    others: list[str] = []
     new = 0
     for entry in files:
         name = entry.name
@@ -72,11 +71,12 @@ def _sounds(folder: Path, place: str, files: list[Entry], passed: PassedOver) ->
         elif sound:
             names.append(name)
         elif name != METADATA:
-            others[shown_suffix(name)] += 1
+            others.append(name)
     if new:
         passed.own[place] = f"{new} {'sound' if new == 1 else 'sounds'}"
-    if others and (names or not new):  # beside new sounds alone lie their pictures
-        passed.files[place] = others
+    if names or not new:  # beside new sounds alone lie their pictures
+        for name in others:
+            passed.add_file(place, name)
     return names
 
 
