@@ -1,4 +1,7 @@
-"""Codes, as `melgpt encode` writes them → sound."""
+"""Codes, as `melgpt encode` writes them → sound.
+
+The sounds of a folder of codes get a JSON each of how they were made.
+"""
 
 import argparse
 from pathlib import Path
@@ -18,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from melgpt.audio.io import write
     from melgpt.data.codes_file import codes_below, read_codes
+    from melgpt.data.outputs import mark_as_made
     from melgpt.errors import UserError
     from melgpt.model_folder import load
 
@@ -33,5 +37,6 @@ def run(args: argparse.Namespace) -> int:
         path = args.out / file.relative_to(args.source).with_suffix("")
         path = path if path.suffix == ".wav" else path.with_name(f"{path.name}.wav")
         write(path, model.decode(read_codes(file)))
+        mark_as_made(path, {"decoded_from": file.name, "model": model.fingerprints})
         print(path)
     return 0

@@ -5,7 +5,9 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from melgpt.audio.sound import write_how
 from melgpt.paths import RECIPE
 
 Names = frozenset[str]
@@ -78,6 +80,17 @@ def tells_how_made(file: Path) -> bool:
         how = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(how, dict) and (
-        {"melgpt", "model"} <= how.keys() or {"seed", "index", "sampling"} <= how.keys()
-    )
+    if not isinstance(how, dict):
+        return False
+    parts = how.get("model")
+    return (isinstance(parts, dict) and "codec" in parts) or {"seed", "index", "sampling"} <= how.keys()
+
+
+def mark_as_made(sound: Path, how: dict[str, Any]) -> None:
+    """Write how a sound was made as JSON beside it; a JSON of another origin that lies there stays.
+
+    how: `model`, the fingerprints of the model's parts, and what else is known.
+    """
+    file = sound.with_suffix(".json")
+    if not file.exists() or tells_how_made(file):
+        write_how(file, how)
