@@ -15,6 +15,7 @@ from melgpt.training.recipe import Recipe
 from melgpt.types import MelScale
 
 SCALE = MelScale.preset("hifigan")
+SHORT = ["train.codec.steps=2", "train.prior.steps=2", "train.codec.adversarial_start=2"]
 
 
 @pytest.fixture
@@ -53,13 +54,29 @@ def test_a_change_that_agrees_with_the_set_is_taken(data: Path) -> None:
 
 
 def test_a_set_is_learnt_from_where_it_lies(data: Path, tmp_path: Path) -> None:
-    short = ["train.codec.steps=2", "train.prior.steps=2", "train.codec.adversarial_start=2"]
-    run = Run(tmp_path / "run", Recipe.read(str(MICRO), short))
+    run = Run(tmp_path / "run", Recipe.read(str(MICRO), SHORT))
     assert is_prepared(data)
     run.fit(data)
     assert run.labels == ("dog",)
     assert (tmp_path / "run/prior.safetensors").is_file()
     assert not (tmp_path / "run/data").exists()
+
+
+def test_a_model_below_its_sounds_is_not_learnt_and_stays_finished(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sounds = tmp_path / "sounds"
+    for number in range(6):
+        save(sounds / "dog" / f"{number}.wav", sound(number, 0.6))
+    for _ in range(2):
+        capsys.readouterr()
+        Run(sounds / "run", Recipe.read(str(MICRO), SHORT)).fit(sounds)
+        save(sounds / "new/dog_seed0_000.wav", sound(9))
+        (sounds / "new/dog_seed0_000.json").write_text('{"seed": 0, "index": 0, "sampling": {}}')
+    said = capsys.readouterr().err
+    assert "left out, made by this program: new (1 sound), run (--out)" in said
+    assert "codec: already trained, nothing changed" in said
+    assert "prior: already trained, nothing changed" in said
 
 
 @pytest.mark.parametrize("split", ["train", "valid"])
