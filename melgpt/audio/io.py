@@ -1,75 +1,145 @@
-"""Sound files in and out: soundfile first, PyAV for m4a and video, soxr to change the rate.
+"""Sound files in and out, of any length, rate and number of channels; soxr changes the rate.
 
-Channels are averaged here and never by a decoder: swresample's float downmix adds 3 dB to stereo.
-A damaged file often decodes short without an error, so the decoded length is held against the header's.
+Which decoder reads which file, and how damage is met: `melgpt.audio.decoding`.
 """
 
-import struct
-from collections.abc import Generator, Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
 import torch
-from numpy.typing import NDArray
 
+from melgpt.audio.decoding.block import (
+    BLOCK,
+    LENGTH_TOLERANCE_SECONDS,
+    AudioError,
+    Block,
+    Ending,
+    TruncatedAudioError,
+)
+from melgpt.audio.decoding.channels import Mixer
+from melgpt.audio.decoding.ffmpeg import decode_ffmpeg
+from melgpt.audio.decoding.libsndfile import decode_libsndfile
+from melgpt.audio.decoding.part import Part
+from melgpt.audio.decoding.parts import parts_of, reads_with_ffmpeg
 from melgpt.errors import UserError
 from melgpt.paths import NewFile, atomic
 from melgpt.types import Audio
 
-LENGTH_TOLERANCE_SECONDS = 0.15
-"""Encoder delay and container rounding: how much shorter than its header a sound whole file may be."""
-BLOCK = 1 << 20
-"""Samples of a file that are decoded at a time."""
+__all__ = [
+    "BLOCK",
+    "AudioError",
+    "Finding",
+    "TruncatedAudioError",
+    "read",
+    "read_blocks",
+    "resample",
+    "resample_blocks",
+]
+
+LOST_SHARE = 0.1
+"""A file that is damaged before its end may lose this share of its length and is still used."""
+HIGHEST = 2.0**33
+"""A sample beyond this is no integer's scale either, but damage."""
 FADE_SECONDS = 0.01
 """Long enough not to click, too short to be heard as a fade."""
 
-Samples = NDArray[np.float32]
+DAMAGED, CANCELLING = "damaged", "channels cancel"
 
 
-class AudioError(UserError):
-    """A file that cannot be read as sound."""
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong with a sound that could be read all the same."""
+
+    reason: str
+    """DAMAGED: a part of it could not be decoded. CANCELLING: the mean of its channels is nearly silent."""
+    detail: str
 
 
-class TruncatedAudioError(AudioError):
-    """A file that holds less sound than its header promises."""
-
-
-def read(path: Path | str, rate: int | None = None) -> Audio:
+def read(path: Path | str, rate: int | None = None, findings: list[Finding] | None = None) -> Audio:
     """Decode a sound or video file to mono, samples [1, T] float32; resampled where `rate` (Hz) is given.
 
-    Raises FileNotFoundError, AudioError for what no decoder understands or what holds no sound, and
+    What is wrong with a file that can be read all the same is appended to `findings`. Raises
+    FileNotFoundError, AudioError for what no decoder understands or what holds no sound, and
     TruncatedAudioError where less was decoded than the header promises.
     """
-    blocks = read_blocks(path)
+    blocks = read_blocks(path, findings)
     parts = list(blocks if rate is None else resample_blocks(blocks, rate))
     return parts[0] if len(parts) == 1 else Audio(torch.cat([p.samples for p in parts], -1), parts[0].rate)
 
 
-def read_blocks(path: Path | str) -> Iterator[Audio]:
+def read_blocks(path: Path | str, findings: list[Finding] | None = None) -> Iterator[Audio]:
     """The same in blocks of some BLOCK samples, one at a time in memory, however long the file is.
 
-    Raises as `read` does, and what shows at a file's end alone after its last block.
+    Files that were joined into one follow each other, at the rate of the first. Raises as `read` does, and
+    what shows at a file's end alone after its last block.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such sound file: {path}")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty")
-    decoded_seconds, promised = yield from _decoded(path)
-    if decoded_seconds == 0:
+    rate = 0
+    for run_rate, run in groupby(_mono_blocks(path, findings), key=lambda block: block.rate):
+        rate = rate or run_rate
+        yield from resample_blocks(run, rate)
+    if not rate:
         raise AudioError(f"{path}: no sound could be decoded")
-    if _last_page_cut(path):
-        raise TruncatedAudioError(
-            f"{path}: truncated: the file ends inside a page, {decoded_seconds:.2f} s decoded"
-        )
-    if promised is not None and decoded_seconds < promised - LENGTH_TOLERANCE_SECONDS:
-        raise TruncatedAudioError(
-            f"{path}: damaged or truncated: {decoded_seconds:.2f} s decoded of {promised:.2f} s in its header"
-        )
+
+
+def _mono_blocks(path: Path, findings: list[Finding] | None) -> Iterator[Audio]:
+    """Blocks [1, T] of all parts of a file, each at the rate of its part."""
+    parts, mixer, damage = parts_of(path), Mixer(), list[str]()
+    decode = decode_ffmpeg if reads_with_ffmpeg(path) else decode_libsndfile
+    for number, part in enumerate(parts, 1):
+        decoding = decode(part)
+        try:
+            while True:
+                yield _mono(path, next(decoding), mixer)
+        except StopIteration as end:
+            damage += _damage(part, end.value)
+            if not end.value.seconds and len(parts) > 1:
+                damage.append(f"part {number} of {len(parts)} holds no sound")
+        except AudioError as error:
+            if len(parts) == 1 or isinstance(error, TruncatedAudioError):
+                raise
+            damage.append(f"part {number} of {len(parts)} cannot be decoded")
+    if findings is not None:
+        findings += [Finding(DAMAGED, words) for words in damage]
+        findings += [Finding(CANCELLING, mixer.finding())] if mixer.finding() else []
+
+
+def _mono(path: Path, block: Block, mixer: Mixer) -> Audio:
+    peak = float(np.abs(block.samples).max(initial=0.0))
+    if not np.isfinite(peak):
+        wrong = int((~np.isfinite(block.samples)).sum())
+        raise AudioError(f"{path}: {wrong} of {block.samples.size} samples are not finite numbers")
+    if peak > HIGHEST:
+        raise AudioError(f"{path}: samples of {peak:.3g} are no sound: full scale is 1")
+    mono = mixer.mono(block)
+    return Audio(torch.from_numpy(mono).unsqueeze(0), block.rate)
+
+
+def _damage(part: Part, ending: Ending) -> list[str]:
+    """What is wrong with a part that was decoded. Raises TruncatedAudioError where its end is missing."""
+    decoded = f"{ending.seconds:.2f} s decoded"
+    if ending.seconds and part.cut:
+        raise TruncatedAudioError(f"{part.path}: truncated: the file ends inside a page, {decoded}")
+    whole = part.claimed == 1
+    promised = ending.promised if whole else ending.seconds * part.claimed
+    damage = [words for words in (part.damage, ending.damage) if words]
+    if promised is not None and 0 < ending.seconds < promised - LENGTH_TOLERANCE_SECONDS:
+        decoded = f"{decoded} of {promised:.2f} s in its header"
+        lost = promised - ending.seconds
+        in_the_middle = (whole and ending.reached_end) or (damage and lost < LOST_SHARE * promised)
+        if not in_the_middle:
+            raise TruncatedAudioError(f"{part.path}: damaged or truncated: {decoded}")
+        damage = damage or ["damaged data"]
+    return [f"{' and '.join(damage)}, {decoded}"] if damage else []
 
 
 def resample(audio: Audio, rate: int) -> Audio:
@@ -123,133 +193,3 @@ def write_pieces(path: Path | str, pieces: Iterable[Audio], rate: int) -> None:
             if audio.samples.shape[0] != 1:
                 raise ValueError(f"write takes one sound, samples [1, T], not {list(audio.samples.shape)}")
             file.write(audio.samples[0].detach().cpu().clamp(-1, 1).numpy())
-
-
-Decoding = Generator[Audio, None, tuple[float, float | None]]
-"""Blocks [1, T], the mean of the channels; then the seconds decoded, and those that the header promises."""
-
-
-def _decoded(path: Path) -> Decoding:
-    decoding = _decode_soundfile(path)
-    try:
-        first = next(decoding)
-    except StopIteration as end:
-        return end.value
-    except soundfile.LibsndfileError:
-        return (yield from _decode_av(path))
-    yield first
-    try:
-        return (yield from decoding)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: not a readable sound file ({error})") from None
-
-
-def _decode_soundfile(path: Path) -> Decoding:
-    with soundfile.SoundFile(path) as file:
-        promised = file.frames / file.samplerate if 0 < file.frames < 2**62 else None
-        samples, rate = 0, int(file.samplerate)
-        while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
-            samples += len(block)
-            yield _block(path, block[:, 0] if block.shape[1] == 1 else block.mean(1, dtype=np.float32), rate)
-    present = _chunk_present(path)
-    seconds = samples / rate
-    return seconds, seconds / max(present, 1e-9) if present < 1 else promised
-
-
-def _block(path: Path, mono: Samples, rate: int) -> Audio:
-    if not np.isfinite(mono).all():
-        raise AudioError(f"{path}: holds samples that are not finite numbers")
-    return Audio(torch.from_numpy(mono).unsqueeze(0), rate)
-
-
-_STREAMED = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000)
-"""Sizes in a header that say: written to a pipe, length not known."""
-
-
-def _chunk_present(path: Path) -> float:
-    """Share of a WAV's or AIFF's sound chunk that the file still holds, 1 for other formats.
-
-    libsndfile shortens the length silently to what is there.
-    """
-    with open(path, "rb") as file:
-        order = {b"RIFF": "<", b"FORM": ">"}.get(file.read(4))
-        if order is None or len(file.read(8)) < 8:
-            return 1.0
-        while len(header := file.read(8)) == 8:
-            name, size = struct.unpack(f"{order}4sI", header)
-            if name in (b"data", b"SSND"):
-                present = path.stat().st_size - file.tell()
-                return 1.0 if size in _STREAMED else min(present / size, 1.0)
-            file.seek(size + size % 2, 1)
-    return 1.0
-
-
-_PAGE_MOST = 27 + 255 + 255 * 255
-"""Longest page of an Ogg file, in bytes (RFC 3533)."""
-
-
-def _last_page_cut(path: Path) -> bool:
-    """Whether an Ogg file ends inside a page, as a broken download does: nothing in it tells its length."""
-    with open(path, "rb") as file:
-        if file.read(4) != b"OggS":
-            return False
-        file.seek(max(0, path.stat().st_size - _PAGE_MOST))
-        tail = file.read()
-    page = tail[tail.rfind(b"OggS") :] if b"OggS" in tail else b""
-    if len(page) < 27:
-        return bool(page)
-    sizes = page[27 : 27 + page[26]]
-    return len(sizes) < page[26] or len(page) < 27 + len(sizes) + sum(sizes)
-
-
-def _decode_av(path: Path) -> Decoding:
-    """The first sound stream of anything that FFmpeg's libraries read."""
-    import av
-
-    seconds = 0.0
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise AudioError(f"{path}: holds no sound")
-            stream = container.streams.audio[0]
-            rate = int(stream.rate)
-            promised = _stream_seconds(container, stream)
-            for mono in _gathered(_av_frames(container, stream)):
-                seconds += len(mono) / rate
-                yield _block(path, mono, rate)
-    except (av.error.FFmpegError, ValueError, IndexError) as reason:
-        if isinstance(reason, AudioError):
-            raise
-        words = getattr(reason, "strerror", None) or str(reason)  # without the path, which stands in front
-        raise AudioError(f"{path}: not a readable sound file ({words})") from None
-    return seconds, promised
-
-
-def _av_frames(container: Any, stream: Any) -> Iterator[Samples]:
-    """Samples [t], the mean of the channels, of each frame."""
-    import av
-
-    resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
-    for frame in chain(container.decode(stream), [None]):
-        yield from (made.to_ndarray().mean(axis=0, dtype=np.float32) for made in resampler.resample(frame))
-
-
-def _gathered(frames: Iterator[Samples]) -> Iterator[Samples]:
-    """The same in blocks, of BLOCK samples or a little more."""
-    held: list[Samples] = []
-    count = 0
-    for frame in frames:
-        held.append(frame)
-        count += len(frame)
-        if count >= BLOCK:
-            yield np.concatenate(held)
-            held, count = [], 0
-    if held:
-        yield np.concatenate(held)
-
-
-def _stream_seconds(container: Any, stream: Any) -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    only_sound = not container.streams.video
-    return container.duration / 1_000_000 if only_sound and container.duration else None

@@ -18,6 +18,9 @@ NO_LABEL = "no label"
 NOT_LISTED = "not listed"
 EXACT_DUPLICATE = "exact duplicate"
 CLIPPED = "clipped"
+TOO_LOUD = "too loud"
+DAMAGED = "damaged"
+CANCELLING = "channels cancel"
 NEAR_DUPLICATE = "near duplicate"
 
 LEFT_OUT = "left out"
@@ -54,12 +57,6 @@ def read_audit(path: Path) -> Iterator[AuditRow]:
         for row in csv.DictReader(file):
             action: Literal["left out", "kept"] = "left out" if row["action"] == LEFT_OUT else "kept"
             yield AuditRow(row["file"], float(row["start"]), row["reason"], action, row["detail"])
-
-
-def peak_db(samples: NDArray[np.float32]) -> float:
-    """Highest magnitude of samples [T] in dB of full scale; -inf for digital silence."""
-    peak = _peak(samples)
-    return 20 * float(np.log10(peak)) if peak > 0 else -np.inf
 
 
 FULL_SCALE = 0.95

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from melgpt.audio.io import read, read_blocks, resample, resample_blocks
+from melgpt.audio.io import Finding, read, read_blocks, resample, resample_blocks
 from melgpt.data.config import DataConfig
+from melgpt.data.level import louder
 from melgpt.data.originals import originals_length
+from melgpt.data.silence import loud_span, stretches
 from melgpt.types import Audio, MelScale
 
 Samples = NDArray[np.float32]
@@ -40,17 +42,30 @@ class Clip:
     """[T] at the scale's rate."""
     original: Samples
     """The same time [T'] at the file's own rate."""
+    rate: int
+    """That rate in Hz."""
 
 
-def clips_of(path: Path, config: DataConfig, scale: MelScale) -> Iterator[Clip]:
-    """The clips of a file in order. Raises what `read_blocks` does, and TooShortError."""
+def clips_of(
+    path: Path,
+    config: DataConfig,
+    scale: MelScale,
+    *,
+    gain: float = 1.0,
+    findings: list[Finding] | None = None,
+) -> Iterator[Clip]:
+    """The clips of a file in order, times `gain`; what is wrong with a readable file goes to `findings`.
+
+    Raises what `read_blocks` does, and TooShortError.
+    """
     if config.originals_length is True:
-        audio = read(path)
+        audio = louder(read(path, findings=findings), gain)
         _check_length(audio.samples.shape[-1], audio.rate, config)
         ready = originals_length(resample(audio, scale.rate), config.clip_seconds).samples[0].numpy()
-        yield Clip(0.0, ready, audio.samples[0, : round(config.clip_seconds * audio.rate)].numpy())
+        cut = audio.samples[0, : round(config.clip_seconds * audio.rate)].numpy()
+        yield Clip(0.0, ready, cut, audio.rate)
         return
-    sound = _Sound(read_blocks(path), config)
+    sound = _Sound((louder(block, gain) for block in read_blocks(path, findings)), config)
     for clip in _cut(sound.blocks(), config, scale):
         yield replace(clip, start=sound.skipped + clip.start)
 
@@ -71,17 +86,18 @@ class _Sound:
         held = _Held()
         level = 10 ** (self._config.silence_db / 20)
         begun = not self._config.trim_silence
-        for block in held.through(self._blocks):
-            loud = np.abs(block.samples[0].numpy()) >= level
-            if self._config.trim_silence and not loud.any():
+        for block, stretch in stretches(self._blocks):
+            held.add(block)
+            span = loud_span(stretch, level) if self._config.trim_silence else (0, block.samples.shape[-1])
+            if span is None:
                 continue
-            place, rate = held.end - len(loud), held.rate
+            place, rate = held.end - block.samples.shape[-1], held.rate
             if not begun:
-                begun, silent = True, place + int(loud.argmax())
+                begun, silent = True, place + span[0]
                 if silent >= round(SILENT_END_SECONDS * rate):
                     held.take(silent - round(MARGIN_SECONDS * rate))
                     self.skipped = held.begin / rate
-            yield _audio(held.take(held.end - int(loud[::-1].argmax())), rate)
+            yield _audio(held.take(place + span[1]), rate)
         rest = len(held)
         if begun and self._config.trim_silence and rest >= round(SILENT_END_SECONDS * held.rate):
             rest = round(MARGIN_SECONDS * held.rate)
@@ -104,11 +120,15 @@ class _Held:
     def __len__(self) -> int:
         return self.end - self.begin
 
+    def add(self, block: Audio) -> None:
+        """Hold a block [1, T], too."""
+        self._parts.append(block.samples[0].numpy())
+        self.end, self.rate = self.end + block.samples.shape[-1], block.rate
+
     def through(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
         """The blocks, each held before it is handed on."""
         for block in blocks:
-            self._parts.append(block.samples[0].numpy())
-            self.end, self.rate = self.end + block.samples.shape[-1], block.rate
+            self.add(block)
             yield block
 
     def take(self, end: int) -> Samples:
@@ -127,7 +147,7 @@ def _cut(blocks: Iterator[Audio], config: DataConfig, scale: MelScale) -> Iterat
     def clip() -> Clip:
         end = resampled.begin + length
         original = originals.take(round(end / scale.rate * originals.rate))
-        return Clip(resampled.begin / scale.rate, resampled.take(end), original)
+        return Clip(resampled.begin / scale.rate, resampled.take(end), original, originals.rate)
 
     for _ in resampled.through(resample_blocks(originals.through(blocks), scale.rate)):
         while len(resampled) >= length:

@@ -1,20 +1,22 @@
 """From one sound file to its clips' mels and what is wrong with them: the work that runs in parallel."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from melgpt.audio.io import AudioError, TruncatedAudioError
+from melgpt.audio.io import AudioError, Finding, TruncatedAudioError
 from melgpt.audio.mel import analyse
 from melgpt.data import audit
 from melgpt.data.audit import AuditRow
 from melgpt.data.config import DataConfig
-from melgpt.data.cutting import Samples, TooShortError, clips_of
+from melgpt.data.cutting import Clip, Samples, TooShortError, clips_of
 from melgpt.data.duplicates import signature
+from melgpt.data.level import gain_for
+from melgpt.data.silence import is_loud, peak_db
 from melgpt.types import Audio, MelScale
 
 
@@ -42,13 +44,17 @@ class Pieces:
 
 def cut(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pieces:
     """Decode one file, cut it into clips and analyse them; a file that cannot be used gives findings only."""
-    whole, result = folder / path, Pieces()
+    whole = folder / path
     try:
-        for clip in clips_of(whole, config, scale):
-            findings = _judge(clip.original, path, clip.start, config)
-            result.findings.extend(findings)
-            if all(finding.action == audit.KEPT for finding in findings):
-                result.pieces.append(_piece(clip.samples, clip.start, scale))
+        first, peak = _pieces(whole, path, config, scale, 1.0)
+        if (gain := gain_for(peak)) == 1:
+            return first
+        finding = _loud(path, peak, gain)
+        if gain == 0:
+            return Pieces(findings=[finding])
+        # Only now the peak of the whole file is known: once more, so that its clips keep their levels.
+        scaled, _ = _pieces(whole, path, config, scale, gain)
+        return replace(scaled, findings=[finding, *scaled.findings])
     except TooShortError as error:
         detail = f"{error.seconds:.3f} s; at least {config.min_seconds} s needed"
         return _nothing(path, audit.TOO_SHORT, detail)
@@ -60,19 +66,45 @@ def cut(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pieces:
         return _nothing(path, audit.UNREADABLE, _reason(error, whole))
     except OSError as error:
         return _nothing(path, audit.UNREADABLE, error.strerror or str(error))
-    return result
 
 
-def _judge(samples: Samples, path: str, start: float, config: DataConfig) -> list[AuditRow]:
-    """What is wrong with one clip, samples [T] at the file's own rate."""
-    peak = audit.peak_db(samples)
-    if peak < config.silence_db:
-        detail = f"peak {peak:.1f} dB, silent below {config.silence_db} dB"
-        return [AuditRow(path, start, audit.SILENT, "left out", detail)]
-    share = audit.clipped_share(samples)
+def _pieces(whole: Path, path: str, config: DataConfig, scale: MelScale, gain: float) -> tuple[Pieces, float]:
+    """The clips of a file times `gain`, and its peak. Of a file that is too loud there are findings only."""
+    result, found, peak = Pieces(), list[Finding](), 0.0
+    for clip in clips_of(whole, config, scale, gain=gain, findings=found):
+        peak = max(peak, float(np.abs(clip.original).max(initial=0.0)))
+        if gain_for(peak) != 1:
+            continue
+        findings = _findings(clip, path, config)
+        piece = None
+        if all(finding.action == audit.KEPT for finding in findings):
+            piece = _piece(clip.samples, clip.start, scale)
+            if not piece.mel.any():
+                detail = "all of it lies below the mel's floor or outside of its band"
+                findings, piece = [AuditRow(path, clip.start, audit.SILENT, "left out", detail)], None
+        result.findings.extend(findings)
+        result.pieces.extend([piece] if piece else [])
+    result.findings.extend(AuditRow(path, 0.0, finding.reason, "kept", finding.detail) for finding in found)
+    return result, peak
+
+
+def _findings(clip: Clip, path: str, config: DataConfig) -> list[AuditRow]:
+    """What is wrong with one clip."""
+    if not is_loud(clip.original, clip.rate, 10 ** (config.silence_db / 20)):
+        detail = f"peak {peak_db(clip.original, clip.rate):.1f} dB, silent below {config.silence_db} dB"
+        return [AuditRow(path, clip.start, audit.SILENT, "left out", detail)]
+    share = audit.clipped_share(clip.original)
     if share > config.clipped_fraction:
-        return [AuditRow(path, start, audit.CLIPPED, "kept", f"{share:.1%} of the samples in flat tops")]
+        return [AuditRow(path, clip.start, audit.CLIPPED, "kept", f"{share:.1%} of the samples in flat tops")]
     return []
+
+
+def _loud(path: str, peak: float, gain: float) -> AuditRow:
+    """The finding of a file whose peak lies far above full scale."""
+    detail = f"peak {20 * np.log10(peak):.1f} dB above full scale ({peak:.4g} where 1 is full)"
+    if gain == 0:
+        return AuditRow(path, 0.0, audit.TOO_LOUD, "left out", f"{detail}: scale its samples to -1 ... 1")
+    return AuditRow(path, 0.0, audit.TOO_LOUD, "kept", f"{detail}: scaled down to full scale")
 
 
 def _piece(samples: Samples, start: float, scale: MelScale) -> Piece:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from melgpt.audio.io import AudioError, read
 from melgpt.audio.mel import analyse
+from melgpt.data.level import file_gain, louder
 from melgpt.data.originals import originals_length
 from melgpt.data.store import Store, read_manifest
 from melgpt.errors import UserError
@@ -112,7 +113,8 @@ def recordings(store: Store, rows: Iterable[int]) -> Iterator[tuple[int, NDArray
 
 def _read(path: Path, store: Store) -> Audio:
     try:
-        return read(path, store.scale.rate)
+        audio = read(path, store.scale.rate)
+        return louder(audio, file_gain(path)) if float(audio.samples.abs().max()) > 1 else audio
     except (AudioError, OSError) as error:
         raise UserError(
             f"a sound that {store.folder} was prepared from cannot be read: {error}; put it back"

@@ -1,0 +1,51 @@
+"""Decodes WAV, AIFF, AU, CAF, FLAC, Ogg and more with libsndfile; where it fails, FFmpeg goes on."""
+
+from dataclasses import replace
+
+import soundfile
+
+from melgpt.audio.decoding.block import BLOCK, Block, Decoding, Ending
+from melgpt.audio.decoding.ffmpeg import decode_ffmpeg
+from melgpt.audio.decoding.part import Part
+
+_LEAST_ROOM = 4096
+"""More may follow than a header says."""
+
+
+def decode_libsndfile(part: Part) -> Decoding:
+    """The sound of a part. Raises AudioError where neither decoder understands it."""
+    decoded, understood = 0.0, False
+    try:
+        with part.opened() as source, _FromStart(source) as file:
+            rate, samples, understood = int(file.samplerate), 0, True
+            promised = _promised(file)
+            while len(block := file.read(_room(file, samples), dtype="float32", always_2d=True)):
+                samples += len(block)
+                decoded = samples / rate
+                yield Block(block, rate)
+            return Ending(decoded, promised)
+    except soundfile.LibsndfileError:
+        pass
+    ending = yield from decode_ffmpeg(part, after=decoded)
+    return replace(ending, damage=ending.damage or "damaged data") if understood else ending
+
+
+class _FromStart(soundfile.SoundFile):
+    """A sound file that is read once from its beginning to its end.
+
+    soundfile seeks after each block of a seekable file, which repeats sound behind a damaged Ogg page.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _room(file: soundfile.SoundFile, samples: int) -> int:
+    """Samples to ask for next: no more than there may be, because room for a whole block costs time."""
+    return max(_LEAST_ROOM, min(BLOCK, file.frames - samples))
+
+
+def _promised(file: soundfile.SoundFile) -> float | None:
+    """Seconds by the header. Ogg files have none: their length is what stands on the last page."""
+    exact = 0 < file.frames < 2**62 and file.format != "OGG"
+    return file.frames / file.samplerate if exact else None

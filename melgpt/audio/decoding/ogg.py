@@ -1,0 +1,87 @@
+"""Ogg files page by page (RFC 3533): several files one after the other, damaged pages, a cut end."""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from mmap import mmap
+from pathlib import Path
+
+from melgpt.audio.decoding.part import Part
+
+CAPTURE = b"OggS"
+_HEADER = struct.Struct("<4sBBqIII")
+"""Capture pattern, version, flags, granule position, serial number, page number, checksum."""
+_FIXED = 27
+_CONTINUED, _FIRST = 1, 2
+_REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
+
+
+def ogg_parts(path: Path, data: mmap) -> list[Part]:
+    """The files that lie one after the other in an Ogg file; one where it is a usual one."""
+    walk = _walk(data)
+    ends = [*walk.starts[1:], None]
+    return [
+        Part(path, start, end, cut=walk.cut and end is None, damage=_words(walk.damaged[number]))
+        for number, (start, end) in enumerate(zip(walk.starts, ends, strict=True))
+    ]
+
+
+def _words(damaged: int) -> str:
+    return f"{damaged} damaged or missing {'page' if damaged == 1 else 'pages'}" if damaged else ""
+
+
+@dataclass
+class _Walk:
+    starts: list[int]
+    """First byte of each file."""
+    damaged: list[int]
+    """Damaged or missing pages of each file."""
+    cut: bool = False
+
+
+def _walk(data: mmap) -> _Walk:
+    walk = _Walk([0], [0])
+    numbers: dict[int, int] = {}
+    place, in_headers = 0, True
+    while (found := data.find(CAPTURE, place)) >= 0:
+        if (length := _page_length(data, found)) is None:
+            walk.cut = True
+            break
+        if not _is_intact(data, found, length):
+            walk.damaged[-1] += 1
+            follows = data[found + length : found + length + 4] == CAPTURE
+            place = found + (length if follows else len(CAPTURE))
+            numbers.clear()
+            continue
+        _, _, flags, _, serial, number, _ = _HEADER.unpack_from(data, found)
+        if flags & _FIRST and not in_headers:
+            walk.starts.append(found)
+            walk.damaged.append(0)
+            numbers.clear()
+        elif serial in numbers and number > numbers[serial] + 1:
+            walk.damaged[-1] += number - numbers[serial] - 1
+        in_headers = bool(flags & _FIRST)
+        numbers[serial] = number
+        place = found + length
+    return walk
+
+
+def _page_length(data: mmap, start: int) -> int | None:
+    """Bytes of the page at `start`; None where the file ends before the page does."""
+    count = data[start + 26] if start + _FIXED <= len(data) else 0
+    table = data[start + _FIXED : start + _FIXED + count]
+    length = _FIXED + count + sum(table)
+    complete = start + _FIXED <= len(data) and len(table) == count and start + length <= len(data)
+    return length if complete else None
+
+
+def _is_intact(data: mmap, start: int, length: int) -> bool:
+    page = data[start : start + length]
+    expected = int.from_bytes(page[22:26], "little")
+    return _checksum(page[:22] + bytes(4) + page[26:]) == expected
+
+
+def _checksum(page: bytes) -> int:
+    """CRC-32 of Ogg, which takes the bits of a byte in the other order than zlib and inverts nothing."""
+    value = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{value:032b}"[::-1], 2)

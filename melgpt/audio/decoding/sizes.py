@@ -1,0 +1,225 @@
+"""Sizes in the headers of WAV, AIFF, AU, CAF and W64 files: unknown, wrapped, too large, or right.
+
+Recorders and pipes write a placeholder where a length is not known yet, and a size above 4 GiB does not fit
+into 32 bits. Both mean that the sound goes on to the end of the file; the decoders do not all read it so.
+RF64: EBU Tech 3306. CAF: Apple Core Audio Format Specification 1.0.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from mmap import mmap
+from pathlib import Path
+
+from melgpt.audio.decoding.part import Part
+
+_WRAP = 1 << 32
+_NEAR = 1 << 20
+"""Placeholders lie within so many bytes of 0x7FFFFFFF or 0xFFFFFFFF (64-bit sizes: likewise), with or
+without the header's own bytes."""
+_POWERS = (1 << 31, 1 << 32, 1 << 63, 1 << 64)
+_LEAST_BEHIND = 1 << 16
+"""Bytes behind the sound that are worth a finding where they are no chunks."""
+
+
+def riff_parts(path: Path, data: mmap) -> list[Part]:
+    """The files one after the other in a WAV file (RIFF, RIFX, RF64 or BW64)."""
+    return _chain(path, data, _wav)
+
+
+def aiff_parts(path: Path, data: mmap) -> list[Part]:
+    """The files one after the other in an AIFF or AIFC file."""
+    return _chain(path, data, _aiff)
+
+
+def au_parts(path: Path, data: mmap) -> list[Part]:
+    """The files one after the other in an AU file."""
+    return _chain(path, data, _au)
+
+
+def caf_parts(path: Path, data: mmap) -> list[Part]:
+    """The one file in a CAF file."""
+    return _chain(path, data, _caf)
+
+
+def w64_parts(path: Path, data: mmap) -> list[Part]:
+    """The one file in a Sony Wave64 file."""
+    return _chain(path, data, _w64)
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """Where the samples lie in a file, in bytes."""
+
+    first: int
+    claimed: int
+    """Bytes by the header."""
+    header: Callable[[int], bytes] | None
+    """What a decoder shall read in place of the bytes before `first`, for so many bytes of sound; None where
+    libsndfile reads on to the end of the file without help."""
+    end: int
+    """Where the whole file ends by its header; 0 where that is not known."""
+    unknown: bool = False
+    """The header says that the length is not known."""
+    next: bytes = b""
+    """How another file behind this one begins; empty where none is looked for."""
+
+
+_Reader = Callable[[mmap, int], "_Sound | None"]
+
+
+def _chain(path: Path, data: mmap, read: _Reader) -> list[Part]:
+    parts: list[Part] = []
+    start = 0
+    while True:
+        sound = read(data, start)
+        if sound is None:  # no samples found: a decoder shall say what is wrong
+            return [*parts, Part(path, start)]
+        part, joined = _part(path, data, start, sound)
+        parts.append(part)
+        if not joined:
+            return parts
+        start = sound.end
+
+
+def _part(path: Path, data: mmap, start: int, sound: _Sound) -> tuple[Part, bool]:
+    """The part that begins at `start`, and whether another one follows."""
+    present = len(data) - sound.first
+    if sound.unknown or _is_placeholder(sound, data, present):
+        return _corrected(path, start, sound, present), False
+    if wrapped := max(0, present - sound.claimed) // _WRAP * _WRAP:
+        return _corrected(path, start, sound, sound.claimed + wrapped), False
+    part = Part(path, start, claimed=max(1.0, sound.claimed / max(present, 1)))
+    if sound.next and sound.end and data[sound.end : sound.end + len(sound.next)] == sound.next:
+        return replace(part, end=sound.end), True
+    behind = present - sound.claimed
+    if sound.next and behind >= _LEAST_BEHIND and not _chunks_follow(data, len(data) - behind, sound.next):
+        part = replace(part, damage=f"{behind} bytes behind the sound that its header does not mention")
+    return part, False
+
+
+def _corrected(path: Path, start: int, sound: _Sound, length: int) -> Part:
+    if sound.header is None:
+        return Part(path, start)
+    return Part(path, sound.first, sound.first + length, sound.header(length))
+
+
+def _is_placeholder(sound: _Sound, data: mmap, present: int) -> bool:
+    """Whether the claimed size only stands for one that was not known."""
+    nearest = (sound.claimed + (1 << 30)) >> 31 << 31
+    stands = sound.claimed == 0 or (nearest in _POWERS and abs(sound.claimed - nearest) <= _NEAR)
+    if not stands or sound.claimed > present:
+        return stands
+    return present > 0 and not _chunks_follow(data, sound.first + sound.claimed, sound.next)
+
+
+def _chunks_follow(data: mmap, place: int, magic: bytes) -> bool:
+    """Whether well-formed chunks fill the file from `place` on."""
+    order = ">" if magic in (b"FORM", b"RIFX") else "<"
+    place += place % 2
+    while place + 8 <= len(data):
+        name, size = struct.unpack(f"{order}4sI", data[place : place + 8])
+        if not all(32 <= byte < 127 for byte in name) or place + 8 + size > len(data):
+            return False
+        place += 8 + size + size % 2
+    return True
+
+
+def _chunks(data: mmap, place: int, order: str) -> Iterator[tuple[bytes, int, int]]:
+    """Name, first byte and size of the chunks of a RIFF or IFF file from `place` on."""
+    while place + 8 <= len(data):
+        name, size = struct.unpack(f"{order}4sI", data[place : place + 8])
+        yield name, place + 8, size
+        place += 8 + size + size % 2
+
+
+def _wav(data: mmap, start: int) -> _Sound | None:
+    magic = data[start : start + 4]
+    order = ">" if magic == b"RIFX" else "<"
+    total = struct.unpack(f"{order}I", data[start + 4 : start + 8])[0]
+    long_size, kept = 0, b""
+    for name, first, size in _chunks(data, start + 12, order):
+        if name == b"ds64" and size >= 16:
+            total, long_size = struct.unpack("<QQ", data[first : first + 16])
+        elif name == b"data":
+            break
+        elif name != b"JUNK":
+            kept += data[first - 8 : first + size + size % 2]
+    else:
+        return None
+    is_long = magic in (b"RF64", b"BW64")
+    claimed = long_size if is_long and size == _WRAP - 1 else size
+
+    def header(length: int) -> bytes:
+        rest = kept + b"data"
+        whole = 4 + len(rest) + 4 + length
+        if whole < _WRAP or order == ">":
+            sizes = [struct.pack(f"{order}I", min(number, _WRAP - 1)) for number in (whole, length)]
+            return (b"RIFX" if order == ">" else b"RIFF") + sizes[0] + b"WAVE" + rest + sizes[1]
+        ds64 = b"ds64" + struct.pack("<IQQQI", 28, whole + 36, length, 0, 0)
+        return b"RF64\xff\xff\xff\xffWAVE" + ds64 + rest + b"\xff\xff\xff\xff"
+
+    end = start + 8 + total + total % 2
+    return _Sound(first, claimed, header, end if end >= first + claimed else 0, next=magic)
+
+
+def _aiff(data: mmap, start: int) -> _Sound | None:
+    total = struct.unpack(">I", data[start + 4 : start + 8])[0]
+    end = start + 8 + total + total % 2
+    for name, first, size in _chunks(data, start + 12, ">"):
+        if name == b"SSND":
+            # libsndfile reads to the end of the file where the size is a placeholder, and FFmpeg does not.
+            known = end if end >= first + size else 0
+            return _Sound(first, size, None, known, next=b"FORM")
+    return None
+
+
+def _au(data: mmap, start: int) -> _Sound | None:
+    head = data[start : start + 24]
+    if len(head) < 24:
+        return None
+    order = "<" if head[:4] == b"dns." else ">"
+    offset, size = struct.unpack(f"{order}II", head[4:12])
+    unknown = struct.pack(f"{order}I", _WRAP - 1)
+    first = start + offset
+    before = data[start:first]
+    return _Sound(
+        first,
+        size,
+        lambda _: before[:8] + unknown + before[12:],
+        first + size,
+        unknown=size == _WRAP - 1,
+        next=head[:4],
+    )
+
+
+def _caf(data: mmap, start: int) -> _Sound | None:
+    place = start + 8
+    while place + 12 <= len(data):
+        name, size = struct.unpack(">4sq", data[place : place + 12])
+        if name == b"data":
+            before = data[start : place + 4]
+            return _Sound(place + 12, size, partial(_caf_header, before), 0, unknown=size < 0)
+        place += 12 + max(size, 0)
+    return None
+
+
+def _caf_header(before: bytes, length: int) -> bytes:
+    return before + struct.pack(">q", length)
+
+
+_W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+
+
+def _w64(data: mmap, start: int) -> _Sound | None:
+    place = start + 40
+    while place + 24 <= len(data):
+        size = struct.unpack("<Q", data[place + 16 : place + 24])[0]
+        if data[place : place + 16] == _W64_DATA:
+            # libsndfile reads to the end of the file where the size is a placeholder.
+            return _Sound(place + 24, max(0, size - 24), None, 0)
+        if size < 24:
+            return None
+        place += -(-size // 8) * 8
+    return None

@@ -1,0 +1,202 @@
+"""Joined files are heard to their end, and a wrong size in a header does not shorten a sound."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from made_sounds import encode_av
+from melgpt.audio.decoding.parts import parts_of
+from melgpt.audio.io import AudioError, Finding, TruncatedAudioError, read
+
+RATE = 22050
+
+
+def tone(seconds: float, hertz: float = 300.0, rate: int = RATE) -> np.ndarray:
+    return (0.3 * np.sin(np.arange(round(seconds * rate)) * 2 * np.pi * hertz / rate)).astype(np.float32)
+
+
+def seconds(path: Path) -> float:
+    return read(path).seconds
+
+
+def overwritten(path: Path, fields: dict[int, bytes]) -> Path:
+    data = bytearray(path.read_bytes())
+    for place, value in fields.items():
+        data[place : place + len(value)] = value
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "rate"),
+    [
+        ("a.ogg", "VORBIS", 44100),
+        ("a.opus", "OPUS", 48000),
+        ("a.flac", "PCM_16", 44100),
+        ("a.mp3", "MPEG_LAYER_III", 44100),
+        ("a.wav", "PCM_16", 44100),
+        ("a.aiff", "PCM_16", 44100),
+        ("a.au", "PCM_16", 44100),
+    ],
+)
+def test_joined_files_follow_each_other_to_the_sample(
+    tmp_path: Path, name: str, subtype: str, rate: int
+) -> None:
+    parts = []
+    for number, length in enumerate((1.3, 0.7, 1.0)):
+        path = tmp_path / f"{number}{name}"
+        kind = {"a.opus": "OGG", "a.au": "AU"}.get(name)
+        soundfile.write(path, tone(length, 300 * (number + 1), rate), rate, subtype, format=kind)
+        parts.append(path)
+    joined = tmp_path / name
+    joined.write_bytes(b"".join(path.read_bytes() for path in parts))
+    whole = read(joined).samples[0].numpy()
+    alone = np.concatenate([read(path).samples[0].numpy() for path in parts])
+    assert len(whole) == len(alone) == pytest.approx(3.0 * rate, abs=30)
+    np.testing.assert_allclose(whole, alone, atol=1e-6)
+
+
+def test_parts_of_other_rates_and_channels_are_heard_at_the_first_rate(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "0.ogg", tone(1.0, rate=44100), 44100)
+    soundfile.write(tmp_path / "1.ogg", np.stack([tone(2.0)] * 2, 1), RATE)
+    joined = tmp_path / "a.ogg"
+    joined.write_bytes((tmp_path / "0.ogg").read_bytes() + (tmp_path / "1.ogg").read_bytes())
+    sound = read(joined)
+    assert (sound.rate, sound.samples.shape[-1]) == (44100, pytest.approx(3 * 44100, abs=2))
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.m4a", "aac"), ("a.webm", "libopus"), ("a.aac", "aac")])
+def test_joined_files_of_ffmpeg_follow_each_other(tmp_path: Path, name: str, codec: str) -> None:
+    encode_av(tmp_path / name, codec, tone(1.5, rate=48000)[None], rate=48000)
+    once = seconds(tmp_path / name)
+    (tmp_path / f"joined-{name}").write_bytes((tmp_path / name).read_bytes() * 2)
+    assert seconds(tmp_path / f"joined-{name}") == pytest.approx(2 * once, abs=0.06)
+
+
+def test_a_part_that_cannot_be_decoded_leaves_the_others(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "0.flac", tone(1.0), RATE)
+    data = (tmp_path / "0.flac").read_bytes()
+    broken = data[:42] + bytes(len(data) - 42)
+    (tmp_path / "a.flac").write_bytes(data + broken + data)
+    findings: list[Finding] = []
+    assert read(tmp_path / "a.flac", findings=findings).seconds == pytest.approx(2.0)
+    assert [finding.reason for finding in findings] == ["damaged"]
+
+
+PLACEHOLDERS = [
+    0,
+    0x7FFFFFFF,
+    0xFFFFFFFF,
+    0x80000000,
+    0x7FFFFF00,
+    0x7FFFF000,
+    0x7FFFFFFF - 36,
+    0xFFFFFFFF - 44,
+]
+
+
+def wav_size(data: bytes, size: int) -> dict[int, bytes]:
+    return {data.index(b"data") + 4: struct.pack("<I", size)}
+
+
+def wav_sizes(data: bytes, size: int) -> dict[int, bytes]:
+    return {4: struct.pack("<I", size), **wav_size(data, size)}
+
+
+def rf64_sizes(data: bytes, size: int) -> dict[int, bytes]:
+    return {
+        place: struct.pack("<q", size - 2**32 if size > 2**32 - 2**16 else size) for place in (20, 28, 36)
+    }
+
+
+def aiff_sizes(data: bytes, size: int) -> dict[int, bytes]:
+    places = (4, data.index(b"COMM") + 10, data.index(b"SSND") + 4)
+    return {place: struct.pack(">I", size) for place in places}
+
+
+def au_size(data: bytes, size: int) -> dict[int, bytes]:
+    return {8: struct.pack(">I", size)}
+
+
+def caf_size(data: bytes, size: int) -> dict[int, bytes]:
+    return {data.index(b"data") + 4: struct.pack(">q", size - 2**32 if size > 2**32 - 2**16 else size)}
+
+
+def w64_size(data: bytes, size: int) -> dict[int, bytes]:
+    return {data.index(b"data\xf3\xac") + 16: struct.pack("<Q", size)}
+
+
+@pytest.mark.parametrize("size", PLACEHOLDERS, ids=hex)
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("WAV", wav_size),
+        ("WAV", wav_sizes),
+        ("RF64", rf64_sizes),
+        ("AIFF", aiff_sizes),
+        ("AU", au_size),
+        ("CAF", caf_size),
+        ("W64", w64_size),
+    ],
+)
+def test_a_placeholder_for_the_size_means_to_the_end_of_the_file(
+    tmp_path: Path, kind: str, fields: Callable[[bytes, int], dict[int, bytes]], size: int
+) -> None:
+    path = tmp_path / "a"
+    soundfile.write(path, tone(2.0), RATE, "PCM_16", format=kind)
+    overwritten(path, fields(path.read_bytes(), size))
+    findings: list[Finding] = []
+    sound = read(path, findings=findings)
+    assert (sound.seconds, findings) == (pytest.approx(2.0, abs=1e-3), [])
+    np.testing.assert_allclose(sound.samples[0, -100:].numpy(), tone(2.0)[-100:], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [("WAV", wav_size), ("AIFF", aiff_sizes), ("AU", au_size), ("CAF", caf_size), ("W64", w64_size)],
+)
+def test_a_header_that_claims_more_than_there_is_names_what_it_claims(
+    tmp_path: Path, kind: str, fields: Callable[[bytes, int], dict[int, bytes]]
+) -> None:
+    path = tmp_path / "a"
+    soundfile.write(path, tone(2.0), RATE, "PCM_16", format=kind)
+    overwritten(path, fields(path.read_bytes(), 60 * RATE * 2))
+    with pytest.raises(TruncatedAudioError, match=r"2\.00 s decoded of (60\.0|59\.99)"):
+        read(path)
+
+
+def test_an_empty_sound_before_other_chunks_stays_empty(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(0), RATE)
+    data = bytearray(path.read_bytes())
+    data += b"LIST" + struct.pack("<I", 26) + b"INFOISFT" + struct.pack("<I", 14) + b"a program name"
+    data[4:8] = struct.pack("<I", len(data) - 8)
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match="no sound"):
+        read(path)
+
+
+def test_sound_behind_a_stale_size_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(3.0), RATE, "PCM_16")
+    overwritten(path, wav_size(path.read_bytes(), 2 * RATE))
+    findings: list[Finding] = []
+    assert read(path, findings=findings).seconds == pytest.approx(1.0)
+    assert "88200 bytes behind the sound" in findings[0].detail
+
+
+def test_a_wrapped_size_of_a_file_above_4_gib_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    length = 2**32 + 3 * 88200
+    with open(path, "wb") as file:
+        file.write(b"RIFF" + struct.pack("<I", (length + 36) % 2**32) + b"WAVEfmt ")
+        file.write(struct.pack("<IHHIIHH", 16, 1, 1, 44100, 88200, 2, 16))
+        file.write(b"data" + struct.pack("<I", length % 2**32))
+        file.truncate(44 + length)
+    (part,) = parts_of(path)
+    with part.opened() as opened, soundfile.SoundFile(opened) as file:
+        assert file.frames == length // 2
