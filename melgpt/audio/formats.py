@@ -31,8 +31,6 @@ _OTHER = (
 )
 OTHER = frozenset(f".{suffix}" for suffix in _OTHER.split())
 """Suffixes of texts, pictures, archives and data: such a file is never opened."""
-RAW = frozenset((".raw", ".pcm", ".al", ".ul", ".alaw", ".ulaw", ".sw", ".sb", ".uw", ".ub"))
-"""Samples without a header: nothing tells their rate, so such a file is never taken."""
 
 _LONGEST_SUFFIX = 9
 HEAD = 1 << 15
@@ -65,7 +63,7 @@ def kind_of(name: str) -> Kind:
     suffix = os.path.splitext(name)[1].strip().lower()
     if suffix in SUFFIXES:
         return "sound"
-    return "other" if suffix in OTHER or suffix in RAW else "look"
+    return "other" if suffix in OTHER else "look"
 
 
 def shown_suffix(name: str) -> str:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from made_sounds import RATE, encode_av, sound
+from made_sounds import RATE, encode_av, save, sound
 from melgpt.audio.formats import begins_as_sound, is_sound_file, kind_of, shown_suffix
+from melgpt.audio.io import AudioError, read
 
 NOT_BY_BYTES = {"RAW", "SD2"}
 """Without a header, and with its header in a file of its own."""
@@ -28,9 +29,19 @@ def test_a_name_that_tells_nothing_is_looked_into(name: str) -> None:
     assert kind_of(name) == "look"
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.PNG", "a.zip", "a.raw", "a.npz", "a.json"])
-def test_texts_pictures_archives_and_raw_samples_are_not_opened(name: str) -> None:
+@pytest.mark.parametrize("name", ["a.txt", "a.PNG", "a.zip", "a.npz", "a.json"])
+def test_texts_pictures_archives_and_tables_are_not_opened(name: str) -> None:
     assert kind_of(name) == "other"
+
+
+def test_a_sound_with_a_header_may_be_called_raw(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.wav", sound(1)).rename(tmp_path / "a.raw")
+    assert is_sound_file(str(path))
+    assert read(path).seconds == 1
+    (tmp_path / "b.raw").write_bytes(sound(1).tobytes())
+    assert not is_sound_file(str(tmp_path / "b.raw"))
+    with pytest.raises(AudioError):
+        read(tmp_path / "b.raw")
 
 
 @pytest.mark.parametrize("container", sorted(set(soundfile.available_formats()) - NOT_BY_BYTES))
