@@ -98,6 +98,22 @@ def _lock(handle: int) -> bool | None:
     return True
 
 
+def first_missing(path: Path) -> Path | None:
+    """The uppermost folder on the way to `path` that does not exist; None where all do."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    return missing[-1] if missing else None
+
+
+def remove_empty(folder: Path, last: Path | None) -> None:
+    """Remove a folder and those above it, up to and with `last`, as far as they are empty; None: nothing."""
+    while last is not None and (folder == last or last in folder.parents):
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
+
+
 class NewFile(io.FileIO):
     """A file to write for libraries that lose what the disk says, or turn it into something else.
 

@@ -41,9 +41,6 @@ __all__ = [
     "resample_blocks",
 ]
 
-_SOUND = "wav flac ogg oga opus mp3 aif aiff au caf m4a aac wma"
-_VIDEO = "mp4 m4v mov webm mkv avi"
-SUFFIXES = frozenset(f".{suffix}" for suffix in f"{_SOUND} {_VIDEO}".split())
 LOST_SHARE = 0.1
 """A file that is damaged before its end may lose this share of its length and is still used."""
 HIGHEST = 2.0**33

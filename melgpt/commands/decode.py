@@ -1,4 +1,7 @@
-"""Codes, as `melgpt encode` writes them → sound."""
+"""Codes, as `melgpt encode` writes them → sound.
+
+The sounds of a folder of codes get a JSON each of how they were made.
+"""
 
 import argparse
 from pathlib import Path
@@ -17,11 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from melgpt.audio.io import write
-    from melgpt.data.codes_file import read_codes
+    from melgpt.data.codes_file import codes_below, read_codes
+    from melgpt.data.outputs import mark_as_made
     from melgpt.errors import UserError
     from melgpt.model_folder import load
 
-    files = sorted(args.source.rglob("*.npz")) if args.source.is_dir() else [args.source]
+    files = codes_below(args.source) if args.source.is_dir() else [args.source]
     if not files:
         raise UserError(f"{args.source} holds no codes: no file ends in .npz")
     codes = read_codes(files[0])  # before the model is opened, which takes longer
@@ -33,5 +37,6 @@ def run(args: argparse.Namespace) -> int:
         path = args.out / file.relative_to(args.source).with_suffix("")
         path = path if path.suffix == ".wav" else path.with_name(f"{path.name}.wav")
         write(path, model.decode(read_codes(file)))
+        mark_as_made(path, {"decoded_from": file.name, "model": model.fingerprints})
         print(path)
     return 0

@@ -1,8 +1,9 @@
 """Learn the sounds in a folder.
 
-A class is a sub-folder, or what metadata.csv (file_name,label[,split]) says. The model folder is written to
---out. Stages: prepare, codec, vocoder, prior; each is resumed where it was stopped and skipped where nothing
-changed. Options of a recipe are changed with key=value, for example train.codec.steps=500.
+A class is a sub-folder, or what metadata.csv (file_name,label[,split]) says; folders called train, valid and
+test that hold class folders are the split. A prepared data set is taken as it is. The model folder is written
+to --out. Stages: prepare, codec, vocoder, prior; each is resumed where it was stopped and skipped where
+nothing changed. Options of a recipe are changed with key=value, for example train.codec.steps=500.
 """
 
 import argparse
@@ -13,7 +14,9 @@ from melgpt.paths import RECIPE_HELP, recipe_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, metavar="SRC", help="folder of sounds or videos")
+    parser.add_argument(
+        "source", type=Path, metavar="SRC", help="folder of sounds or videos, or a prepared data set"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="model folder to write")
     parser.add_argument("--recipe", help=RECIPE_HELP)
     parser.add_argument("--memory", type=memory_size, metavar="SIZE", help=MEMORY_HELP)
@@ -24,9 +27,12 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.native.wanted import kernels_if
     from melgpt.progress import say
     from melgpt.training.fit import Run
+    from melgpt.training.prepared_source import check_changes, is_prepared
     from melgpt.training.recipe import Recipe
 
     recipe = Recipe.read(args.recipe or recipe_of(args.out), args.changes)
+    if is_prepared(args.source):
+        check_changes(args.changes, recipe, args.source)
     run = Run(args.out, recipe, memory=args.memory)
     with kernels_if(recipe.runtime.compile != "off"):
         run.fit(args.source)

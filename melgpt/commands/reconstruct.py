@@ -1,6 +1,6 @@
 """A sound through the codec and back: what the codes keep of it.
 
-Where OUT is a folder, it gets the sound and a picture of both mels.
+Where OUT is a folder, it gets the sound, a picture of both mels and a JSON of how it was made.
 """
 
 import argparse
@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.audio.io import read, resample, write
     from melgpt.audio.mel import analyse
     from melgpt.audio.picture import contact_sheet
+    from melgpt.data.outputs import mark_as_made
     from melgpt.model_folder import load
 
     audio = read(args.source)
@@ -32,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     scale = model.codec.scale
     write(args.out / f"{args.source.stem}.wav", restored)
+    how = {"reconstruction_of": args.source.name, "model": model.fingerprints}
+    mark_as_made(args.out / f"{args.source.stem}.wav", how)
     before, after = (analyse(resample(a, scale.rate), scale).values[0] for a in (audio, restored))
     rows = [("original", [before]), ("reconstruction", [after])]
     contact_sheet(args.out / f"{args.source.stem}.png", rows, scale)

@@ -12,17 +12,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melgpt.data.audit import AUDIT, LEFT_OUT, NEAR_DUPLICATE, AuditRow, write_audit
+from melgpt.data.audit import AUDIT, LEFT_OUT, NEAR_DUPLICATE, NO_LABEL, AuditRow, write_audit
 from melgpt.data.config import DataConfig
 from melgpt.data.duplicates import CHUNK, SIGNATURE, candidates, verified
 from melgpt.data.journal import Journal
-from melgpt.data.split import SPLITS, UNKNOWN, Files, assign, hash_key
+from melgpt.data.split import (
+    SPLITS,
+    TEST,
+    TRAIN,
+    UNKNOWN,
+    Clips,
+    Files,
+    Sides,
+    assign,
+    hash_key,
+    hold_out_ends,
+    take_validation,
+)
 from melgpt.data.store import CLIP_COLUMNS, CLIPS, FORMAT, INDEX, INDEX_FILE, MANIFEST, Store, read_manifest
 from melgpt.errors import UserError
 from melgpt.progress import progress
 from melgpt.types import MelScale
 
 USABLE_CLIPS = 2
+SPLIT_RULES = 2
+"""Version of how validation is found where none is given; sets without one are made anew by newer rules."""
+NAMED = 5
+"""Classes that are named in one line."""
 
 
 def check_usable(journal: Journal, source: Path) -> None:
@@ -37,7 +53,8 @@ def check_usable(journal: Journal, source: Path) -> None:
     if clips == 0:
         raise UserError(f"{source}: none of the {files} sound files can be used{first}")
     raise UserError(
-        f"{source}: only 1 usable clip in {files} sound file(s), at least {USABLE_CLIPS} are needed{first}"
+        f"{source}: only 1 usable clip in {files} sound file(s), at least {USABLE_CLIPS} are needed: add a "
+        f"sound, or cut this one into shorter clips with data.clip_seconds{first}"
     )
 
 
@@ -53,7 +70,7 @@ def assemble(
     draft = Store(work, {"scale": scale.plain(), "labels": labels, "fingerprint": ""})
     _find_near_duplicates(journal, draft, config)
     _read_earlier(journal, out, identity["source"])
-    _write_split(journal, index, labels, config)
+    notes = _write_split(journal, index, labels, config)
     _write_clips(journal, work / CLIPS, index)
     with open(work / AUDIT, "w", encoding="utf-8", newline="") as file:
         write_audit(file, journal.findings())
@@ -65,6 +82,9 @@ def assemble(
         "fingerprint": _fingerprint(journal, index, labels, config, scale),
         "scale": scale.plain(),
         "config": config.plain(),
+        "split_rules": SPLIT_RULES,
+        "notes": notes,
+        "without_clips": _without_clips(journal),
         "counts": _counts(journal, index),
         "labels": labels,
     }
@@ -131,8 +151,39 @@ def _csv_rows(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file)
 
 
-def _write_split(journal: Journal, index: Any, labels: list[str], config: DataConfig) -> None:
-    """The side of each clip into the index."""
+def _write_split(journal: Journal, index: Any, labels: list[str], config: DataConfig) -> list[str]:
+    """The side of each clip into the index; what is to be said of it."""
+    numbers, files = _files(journal, labels)
+    links, notes = _links(journal, numbers), []
+    first = assign(files, links, config.valid_fraction)
+    sides = take_validation(files, first, links, config.valid_fraction)
+    if moved := int((sides != first).sum()):
+        notes.append(
+            f"no validation is given: {moved} of the {int((first == TRAIN).sum())} training files are taken "
+            "for it, by recording"
+        )
+    places = np.empty(len(index), np.int64)
+    for row, number in journal.rows("SELECT id, file FROM clips"):
+        places[row] = np.searchsorted(numbers, number)
+    clips = Clips(places, sides[places])
+    ended = hold_out_ends(clips, files, links, config.valid_fraction)
+    index["split"][:] = ended.sides
+    return notes + _said_of_ends(files.labels[places], labels, clips.sides, ended.sides)
+
+
+def _said_of_ends(of_clips: NDArray[np.int64], labels: list[str], before: Sides, after: Sides) -> list[str]:
+    """A line on the labels whose only recording lost its end to validation."""
+    moved = np.bincount(of_clips[before != after], minlength=len(labels))
+    clips = np.bincount(of_clips[before != TEST], minlength=len(labels))
+    named = [f"{labels[n]} ({moved[n]} of {clips[n]} clips)" for n in np.flatnonzero(moved)]
+    if not named:
+        return []
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    return [f"one recording alone, so its end is the validation: {', '.join(named[:NAMED])}{more}"]
+
+
+def _files(journal: Journal, labels: list[str]) -> tuple[NDArray[np.int64], Files]:
+    """Number of each file that gave clips, ascending, and what is known of it."""
     count = int(journal.value("SELECT COUNT(DISTINCT file) FROM clips"))
     numbers = np.empty(count, np.int64)
     files = Files(
@@ -149,9 +200,20 @@ def _write_split(journal: Journal, index: Any, labels: list[str], config: DataCo
         numbers[place], files.keys[place], files.labels[place] = number, hash_key(source), ids[label]
         files.given[place] = SPLITS.index(given) if given else UNKNOWN
         files.earlier[place] = SPLITS.index(earlier) if earlier else UNKNOWN
-    sides = assign(files, _links(journal, numbers), config.valid_fraction)
-    for row, number in journal.rows("SELECT id, file FROM clips"):
-        index["split"][row] = sides[np.searchsorted(numbers, number)]
+    return numbers, files
+
+
+def _without_clips(journal: Journal) -> dict[str, dict[str, int]]:
+    """Each label whose files gave no clip, with how many findings there are of each reason."""
+    query = (
+        "SELECT label, reason, COUNT(*) FROM files JOIN audit ON audit.file = files.path "
+        "WHERE action = ? AND problem != ? AND label NOT IN "
+        "(SELECT label FROM files WHERE id IN (SELECT file FROM clips)) GROUP BY label, reason"
+    )
+    found: dict[str, dict[str, int]] = {}
+    for label, reason, count in journal.rows(query, (LEFT_OUT, NO_LABEL)):
+        found.setdefault(str(label), {})[str(reason)] = int(count)
+    return found
 
 
 def _links(journal: Journal, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -188,7 +250,7 @@ def _line(cells: tuple[str, ...]) -> bytes:
 
 def _fingerprint(journal: Journal, index: Any, labels: list[str], config: DataConfig, scale: MelScale) -> str:
     """Changes when anything does that training depends on; not with the names of files."""
-    head = [FORMAT, scale.plain(), labels, config.plain()]
+    head = [FORMAT, scale.plain(), labels, config.identity()]
     digest = hashlib.sha256(json.dumps(head).encode())
     for row, samples in journal.rows("SELECT id, digest FROM clips ORDER BY id"):
         digest.update(samples)

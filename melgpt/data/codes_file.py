@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from melgpt.data.passed_over import PassedOver
+from melgpt.data.walk import is_hidden
 from melgpt.errors import UserError
 from melgpt.paths import atomic
+from melgpt.progress import say
 from melgpt.types import Codes
 
 FORMAT = 1
@@ -26,6 +29,19 @@ def write_codes(path: Path, codes: Codes) -> None:
             codec=np.str_(codes.codec),
             frames=np.int64(frames),
         )
+
+
+def codes_below(folder: Path) -> list[Path]:
+    """Every .npz below a folder but hidden ones, with the suffix in any case; says what else there is."""
+    found, passed = [], PassedOver()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.suffix.lower() == ".npz" and not is_hidden(path.name):
+            found.append(path)
+        elif not is_hidden(path.name):
+            passed.add_file(path.parent.relative_to(folder).as_posix(), path.name)
+    for line in passed.lines():
+        say(line)
+    return found
 
 
 def read_codes(path: Path) -> Codes:

@@ -1,10 +1,16 @@
 """How a folder of sounds becomes a data set."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from melgpt.config import Config
+
+_FIRST = frozenset(
+    ("clip_seconds", "min_seconds", "valid_fraction", "silence_db", "trim_silence", "clipped_fraction")
+    + ("near_duplicate", "originals_length", "only", "valid_fold", "test_fold", "shard_frames")
+)
+"""The options that data sets have always been known by."""
 
 
 class DataConfig(Config):
@@ -24,6 +30,8 @@ class DataConfig(Config):
     """A clip with more than this share of its samples in flat tops at full scale is listed as clipped."""
     near_duplicate: float = Field(0.85, gt=0, le=1)
     """Correlation of two clips' mels, at the best shift in time, from which they are near duplicates."""
+    folder_split: bool = True
+    """Folders called train, valid and test (or val, dev, eval, …) that hold class folders are a split."""
     originals_length: bool | Literal["auto"] = "auto"
     """Make each sound one clip of `clip_seconds`, as the originals did: cut, or repeated where it is shorter.
     `auto`: for the videos of a corpus in the layout of VAS."""
@@ -45,3 +53,14 @@ class DataConfig(Config):
         if self.valid_fold == self.test_fold:
             raise ValueError(f"valid_fold and test_fold must differ, both are {self.test_fold}")
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """The options by which a data set is known.
+
+        One that came later counts only where it is not at its default, so that no set is made anew for it.
+        """
+        return {
+            name: value
+            for name, value in self.plain().items()
+            if name in _FIRST or getattr(self, name) != type(self).model_fields[name].default
+        }

@@ -17,6 +17,7 @@ from melgpt.data.layouts import layout_of
 from melgpt.data.mel_file import SUFFIX
 from melgpt.data.original_codes import check_grid, code_path, encode_file
 from melgpt.data.originals import as_batch
+from melgpt.data.passed_over import PassedOver
 from melgpt.data.store import MANIFEST, Store, read_manifest
 from melgpt.errors import UserError
 from melgpt.progress import progress, say
@@ -101,8 +102,11 @@ def _stored(store: Store) -> Iterator[list[_Clip]]:
 
 def _paths(folder: Path, scale: MelScale) -> list[str]:
     """The files of a folder as `prepare` would find them."""
-    sources = layout_of(folder).find(folder, DataConfig(), scale)
+    passed = PassedOver()
+    sources = layout_of(folder).find(folder, DataConfig(), scale, passed)
     paths = sorted(source.path for source in sources if not source.problem)
+    for line in passed.lines():
+        say(line)
     if not paths:
         raise UserError(f"{folder} is no prepared data set, and no sounds or mels were found in it")
     return paths

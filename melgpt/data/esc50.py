@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from melgpt.data.audit import MISSING
 from melgpt.data.config import DataConfig
 from melgpt.data.metadata import Row
-from melgpt.data.scan import Source, file_source
+from melgpt.data.passed_over import PassedOver
+from melgpt.data.scan import Source, file_source, note_unlisted
 from melgpt.errors import UserError
 from melgpt.types import MelScale
 
@@ -25,9 +26,14 @@ def recognises(folder: Path) -> bool:
     return (folder / META).is_file()
 
 
-def sources(folder: Path, config: DataConfig, scale: MelScale) -> Iterator[Source]:
-    """Every line of the table. Raises UserError where it is not in order."""
+def sources(folder: Path, config: DataConfig, scale: MelScale, passed: PassedOver) -> Iterator[Source]:
+    """Every line of the table; sounds that it does not name go into `passed`.
+
+    Raises UserError where the table is not in order.
+    """
+    taken = set()
     for row in _rows(folder / META):
+        taken.add(row["filename"])
         path = f"audio/{row['filename']}"
         split = "valid" if int(row["fold"]) == config.valid_fold else "train"
         split = "test" if int(row["fold"]) == config.test_fold else split
@@ -38,6 +44,8 @@ def sources(folder: Path, config: DataConfig, scale: MelScale) -> Iterator[Sourc
             problem="" if here else MISSING,
             detail="" if here else f"listed in {META}, not in the folder",
         )
+    if (folder / "audio").is_dir():
+        note_unlisted(folder / "audio", META, taken, passed)
 
 
 def groups(folder: Path) -> dict[str, frozenset[str]]:

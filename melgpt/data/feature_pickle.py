@@ -31,7 +31,7 @@ def read_features(path: Path) -> NDArray[np.float32]:
     if not path.is_file():
         raise UserError(f"no such feature file: {path}")
     try:
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             found: Any = np.load(path, allow_pickle=False)
         else:
             found = _plain(_Reader(path).load())

@@ -24,6 +24,7 @@ from melgpt.config import Config
 from melgpt.data.feature_pickle import read_features
 from melgpt.data.mel_file import SUFFIX as MEL_SUFFIX
 from melgpt.data.store import Store
+from melgpt.data.walk import is_hidden
 from melgpt.errors import UserError
 from melgpt.progress import progress
 from melgpt.types import Clip
@@ -208,7 +209,11 @@ def in_folder(folder: Path, kinds: Sequence[str] = ()) -> Callable[[Clip], list[
     """
     if not folder.is_dir():
         raise UserError(f"the folder of features {folder} does not exist")
-    files = (path for path in folder.rglob("*") if path.suffix in (".pkl", ".npy"))
+    files = (
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in (".pkl", ".npy") and not is_hidden(path.name)
+    )
     places = [
         PurePosixPath(path.relative_to(folder).as_posix()) for path in files if not path.stem.endswith("_mel")
     ]

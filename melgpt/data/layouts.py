@@ -10,6 +10,7 @@ from pathlib import Path
 from melgpt.data import esc50, vas, vggsound
 from melgpt.data.config import DataConfig
 from melgpt.data.metadata import METADATA
+from melgpt.data.passed_over import PassedOver
 from melgpt.data.scan import Source, scan
 from melgpt.errors import UserError, closest
 from melgpt.types import MelScale
@@ -25,7 +26,7 @@ class Layout:
 
     name: str
     recognises: Callable[[Path], bool]
-    sources: Callable[[Path, DataConfig, MelScale], Iterator[Source]]
+    sources: Callable[[Path, DataConfig, MelScale, PassedOver], Iterator[Source]]
     originals_length: bool = False
     """What `data.originals_length = "auto"` means here."""
     groups: Callable[[Path], dict[str, frozenset[str]]] = _no_groups
@@ -37,16 +38,27 @@ class Layout:
             return config
         return config.changed(originals_length=self.originals_length)
 
-    def find(self, folder: Path, config: DataConfig, scale: MelScale) -> Iterator[Source]:
-        """Every file of the chosen classes, in no order that matters.
+    def find(
+        self, folder: Path, config: DataConfig, scale: MelScale, passed: PassedOver | None = None
+    ) -> Iterator[Source]:
+        """Every file of the chosen classes, in no order that matters; what is left aside goes into `passed`.
 
         Raises UserError where the folder or a table in it is not in order or a chosen class is not there.
         """
-        sources = self.sources(folder, config, scale)
-        return _chosen(sources, config.only, self.groups(folder)) if config.only else sources
+        passed = PassedOver() if passed is None else passed
+        sources = self.sources(folder, config, scale, passed)
+        if not config.only:
+            return sources
+        groups = self.groups(folder)
+        passed.only = frozenset().union(*(groups.get(name, {name}) for name in config.only))
+        return _chosen(sources, passed.only)
 
 
-FOLDER = Layout("folder", lambda folder: True, lambda folder, config, scale: scan(folder))
+FOLDER = Layout(
+    "folder",
+    lambda folder: True,
+    lambda folder, config, scale, passed: scan(folder, passed, by_folders=config.folder_split),
+)
 LAYOUTS = (
     Layout("VAS", vas.recognises, vas.sources, originals_length=True),
     Layout("VGGSound", vggsound.recognises, vggsound.sources),
@@ -61,10 +73,7 @@ def layout_of(folder: Path) -> Layout:
     return next((layout for layout in LAYOUTS if layout.recognises(folder)), FOLDER)
 
 
-def _chosen(
-    sources: Iterable[Source], only: tuple[str, ...], groups: dict[str, frozenset[str]]
-) -> Iterator[Source]:
-    classes = frozenset().union(*(groups.get(name, {name}) for name in only))
+def _chosen(sources: Iterable[Source], classes: frozenset[str]) -> Iterator[Source]:
     seen = set()
     for source in sources:
         seen.add(source.label)

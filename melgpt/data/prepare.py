@@ -12,14 +12,16 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from melgpt.data.assemble import assemble, check_usable
+from melgpt.data.assemble import SPLIT_RULES, assemble, check_usable
 from melgpt.data.audit import AUDIT, KEPT, LEFT_OUT, AuditRow, read_audit
 from melgpt.data.config import DataConfig
 from melgpt.data.decode import decode
 from melgpt.data.journal import JOURNAL, Journal
 from melgpt.data.layouts import layout_of
+from melgpt.data.passed_over import PassedOver
 from melgpt.data.store import FORMAT, MANIFEST, is_whole, read_manifest
 from melgpt.errors import UserError
+from melgpt.paths import first_missing, remove_empty
 from melgpt.progress import say
 from melgpt.types import MelScale
 
@@ -38,12 +40,16 @@ class Prepared:
     """Clips of train, valid and test."""
     files_left_out: int
     """Files that gave no clip at all."""
+    notes: tuple[str, ...] = ()
+    """What else is to be said: what of the folder was not looked at, how validation was found, …"""
 
     @classmethod
-    def read(cls, folder: Path) -> "Prepared":
-        """From a finished data set. Raises UserError where the folder is none."""
+    def read(cls, folder: Path, passed: PassedOver | None = None) -> "Prepared":
+        """From a finished data set, and what was passed over. Raises UserError where the folder is none."""
         manifest = read_manifest(folder)
-        return cls(folder, labels=tuple(manifest["labels"]), **manifest["counts"])
+        passed = PassedOver() if passed is None else passed
+        notes = [*manifest.get("notes", []), *passed.lines(manifest.get("without_clips"))]
+        return cls(folder, labels=tuple(manifest["labels"]), **manifest["counts"], notes=tuple(notes))
 
     @property
     def audit(self) -> list[AuditRow]:
@@ -62,25 +68,33 @@ class Prepared:
         """What came of it, in a few lines."""
         splits = ", ".join(f"{count} {name}" for name, count in self.splits.items() if count)
         classes = f"{len(self.labels)} {'class' if len(self.labels) == 1 else 'classes'}"
-        lines = [f"{self.clips} clips, {self.seconds:.0f} s, {classes}; {splits}: {self.folder}"]
+        lines = [f"{self.clips} clips, {self.seconds:.0f} s, {classes}; {splits}: {self.folder}", *self.notes]
+        findings = len(lines)
         for words, action in (("left out", LEFT_OUT), ("kept, but look at", KEPT)):
             if reasons := self.reasons(action):
                 lines.append(
                     f"{words}: " + ", ".join(f"{count} {reason}" for reason, count in reasons.items())
                 )
-        if len(lines) > 1:
+        if len(lines) > findings:
             lines.append(f"each with its reason in {self.folder / AUDIT}")
         return lines
 
 
 def prepare(
-    source: Path, out: Path, config: DataConfig, scale: MelScale, *, workers: int | None = None
+    source: Path,
+    out: Path,
+    config: DataConfig,
+    scale: MelScale,
+    *,
+    workers: int | None = None,
+    results: tuple[Path, ...] = (),
 ) -> Prepared:
     """Prepare the sounds below `source` into the data set `out`, with so many threads (None: one a core).
 
     A finished set of the same files and options is returned at once; another set is replaced, and files that
-    it knows keep their split. Raises UserError for a folder that is missing, holds no sound or no readable
-    one, or fewer than 2 clips, and for an `out` that is something else or that one works in.
+    it knows keep their split. results: further folders that are written to; like `out`, they are not looked
+    into. Raises UserError for a folder that is missing, holds no sound or no readable one, or fewer than 2
+    clips, and for an `out` that is something else or that one works in.
     """
     source, out = Path(source), Path(out)
     if Path.cwd().is_relative_to(out.resolve()):
@@ -89,46 +103,75 @@ def prepare(
             "one above it; choose a folder inside it, such as data"
         )
     _recover(out)
-    work = out.with_name(f"{out.name}.partial")
+    work = _work(out)
     layout = layout_of(source)
-    config = layout.resolve(config)
-    with Journal.listing(layout.find(source, config, scale)) as listing:
+    config, passed = layout.resolve(config), PassedOver(_written(out, results))
+    with Journal.listing(layout.find(source, config, scale, passed)) as listing:
         if listing.value("SELECT COUNT(*) FROM files") == 0:
-            raise UserError(
-                f"{source}: no sound files found (wav, flac, ogg, mp3, m4a, mp4, webm, mkv and others)"
-            )
+            raise _nothing_found(source, passed)
         key = _key(listing, config, scale)
         before = _manifest_key(out)
         if before == key:
             _remove_left_over(work)
-            return Prepared.read(out)
+            return Prepared.read(out, passed)
         if before is not None:
             say(f"{out}: was prepared from other files or with other options, and is made anew")
+        above = first_missing(work)
         if _manifest_key(work) != key:
             _make_work_folder(work, listing, key)
     if _manifest_key(work) != key:
-        _fill(work, source, out, config, scale, workers)
+        try:
+            _fill(work, source, out, config, scale, workers)
+        except UserError:
+            remove_empty(work.parent, above)
+            raise
     _replace(work, out)
-    return Prepared.read(out)
+    return Prepared.read(out, passed)
 
 
-def is_current(source: Path, out: Path, config: DataConfig, scale: MelScale) -> bool:
+def is_current(
+    source: Path, out: Path, config: DataConfig, scale: MelScale, *, results: tuple[Path, ...] = ()
+) -> bool:
     """Whether `out` is a finished data set of just these files (path, size, time of change) and options."""
     layout = layout_of(Path(source))
-    config = layout.resolve(config)
-    with Journal.listing(layout.find(Path(source), config, scale)) as listing:
+    config, passed = layout.resolve(config), PassedOver(_written(Path(out), results))
+    with Journal.listing(layout.find(Path(source), config, scale, passed)) as listing:
         return _manifest_key(Path(out)) == _key(listing, config, scale)
 
 
+def _nothing_found(source: Path, passed: PassedOver) -> UserError:
+    """What is to be said of a folder without sounds."""
+    if _is_data_set(source):
+        return UserError(f"{source} is a prepared data set already: give the folder of sounds")
+    others = "".join(f"; {line}" for line in passed.lines())
+    return UserError(
+        f"{source}: no sound files found (wav, flac, ogg, mp3, m4a, mp4, webm, mkv and others){others}"
+    )
+
+
+def _work(out: Path) -> Path:
+    """Where a data set is made before it takes its place."""
+    return out.with_name(f"{out.name}.partial")
+
+
+def _written(out: Path, results: tuple[Path, ...]) -> tuple[Path, ...]:
+    return (out, _work(out), _aside(out), *results)
+
+
 def _key(listing: Journal, config: DataConfig, scale: MelScale) -> str:
-    parts = [FORMAT, listing.digest(), config.plain(), scale.plain()]
+    parts = [FORMAT, listing.digest(), config.identity(), scale.plain()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _manifest_key(folder: Path) -> str | None:
-    """What a finished data set was made for; None where the folder is no finished data set."""
+    """What a finished data set was made for; None where the folder is no finished data set.
+
+    Nor is one without validation that older rules of the split left so: it could not be learnt from.
+    """
     try:
-        return str(read_manifest(folder)["key"]) if is_whole(folder) else None
+        manifest = read_manifest(folder)
+        outdated = manifest.get("split_rules", 1) < SPLIT_RULES and not manifest["counts"]["splits"]["valid"]
+        return None if outdated or not is_whole(folder) else str(manifest["key"])
     except (UserError, KeyError):
         return None
 

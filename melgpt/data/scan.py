@@ -1,15 +1,21 @@
-"""Finds the sound files of a folder with their labels: the sub-folder's name, or what metadata.csv says."""
+"""Finds the sound files of a folder with their labels: the sub-folder's name, or what metadata.csv says.
+
+Folders called train, valid and test may give the split (`folder_split`).
+"""
 
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from melgpt.audio.io import SUFFIXES
+from melgpt.audio.formats import shown_suffix
 from melgpt.data.audit import MISSING, NO_LABEL, UNREADABLE
+from melgpt.data.folder_split import FolderSplit, folder_split
 from melgpt.data.metadata import METADATA, Row, read_metadata
+from melgpt.data.passed_over import PassedOver
+from melgpt.data.walk import sounds_below
 from melgpt.errors import UserError
 
 
@@ -33,18 +39,20 @@ class Source:
     detail: str = ""
 
 
-def scan(folder: Path) -> Iterator[Source]:
+def scan(folder: Path, passed: PassedOver | None = None, *, by_folders: bool = True) -> Iterator[Source]:
     """Every sound file below a folder, in no order that matters.
 
+    passed: gets what is left aside. by_folders: whether folders called train, valid and test are a split.
     Raises UserError where the folder does not exist or its metadata.csv is not in order.
     """
     if not folder.exists():
         raise UserError(f"the folder {folder} does not exist")
     if not folder.is_dir():
         raise UserError(f"{folder} is a file; give the folder that holds the sounds")
+    passed = PassedOver() if passed is None else passed
     if (folder / METADATA).is_file():
-        return _listed(folder)
-    return _found(folder)
+        return _listed(folder, passed)
+    return _found(folder, passed, by_folders)
 
 
 _MARKERS = re.compile(
@@ -67,53 +75,44 @@ def source_name(stem: str) -> str:
     return name
 
 
-def _found(folder: Path) -> Iterator[Source]:
+def _found(folder: Path, passed: PassedOver, by_folders: bool) -> Iterator[Source]:
     own_name = unicodedata.normalize("NFC", folder.resolve().name or "sounds")
-    labelled = False
-    for relative in _walk(folder, "", (os.path.realpath(folder),)):
-        parent, _, _ = relative.rpartition("/")
-        labelled = labelled or bool(parent)
-        label = unicodedata.normalize("NFC", parent or own_name)
-        # The files of the top come last: by then it is known whether sub-folders give the labels.
-        stray = labelled and not parent
-        yield file_source(
-            folder,
-            Row(relative, label, "", ""),
-            problem=NO_LABEL if stray else "",
-            detail="lies beside the sub-folders that give the labels: move it into one" if stray else "",
-        )
+    sounds = dict(sounds_below(folder, passed))
+    split = folder_split(sounds) if by_folders else FolderSplit()
+    if split.note:
+        passed.notes.append(split.note)
+    labelled = any(sounds)
+    for parent, names in sounds.items():
+        place = split.place(parent)
+        label, problem = place.label or own_name, place.problem
+        if labelled and not parent:
+            problem = "lies beside the sub-folders that give the labels: move it into one"
+        label = unicodedata.normalize("NFC", label)
+        for name in names:
+            row = Row(f"{parent}/{name}".lstrip("/"), label, place.split, "")
+            yield file_source(folder, row, problem=NO_LABEL if problem else "", detail=problem)
 
 
-def _walk(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[str]:
-    """Relative paths of the sound files, those of sub-folders before the folder's own."""
-    names: list[str] = []
-    with os.scandir(folder / prefix) as entries:
-        for entry in sorted(entries, key=lambda e: e.name):
-            if entry.name.startswith("."):
-                continue
-            if _is_folder(entry):
-                real = os.path.realpath(entry.path)
-                if real not in above:  # a link to a folder above would never end
-                    yield from _walk(folder, f"{prefix}{entry.name}/", (*above, real))
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
-                names.append(f"{prefix}{entry.name}")
-    yield from names
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself: what it is called tells what it would be
-        return False
-
-
-def _listed(folder: Path) -> Iterator[Source]:
+def _listed(folder: Path, passed: PassedOver) -> Iterator[Source]:
+    taken = set()
     for row in read_metadata(folder / METADATA):
         path = _on_disk(folder, row.file_name)
         if path is None:
             yield file_source(folder, row, problem=MISSING, detail=f"listed in {METADATA}, not in the folder")
         else:
+            taken.add(path)
             yield file_source(folder, Row(path, row.label, row.split, row.source))
+    note_unlisted(folder, METADATA, taken, passed)
+
+
+def note_unlisted(folder: Path, table: str, taken: Container[str], passed: PassedOver) -> None:
+    """Count the sounds below a folder that its table does not name; of the other files nothing is said."""
+    passed.table = table
+    for parent, names in sounds_below(folder, passed):
+        for name in names:
+            if f"{parent}/{name}".lstrip("/") not in taken:
+                passed.unlisted[shown_suffix(name)] += 1
+    passed.files, passed.without_sounds, passed.own = {}, [], {}
 
 
 def _on_disk(folder: Path, name: str) -> str | None:

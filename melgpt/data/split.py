@@ -59,6 +59,59 @@ def assign(files: Files, links: NDArray[np.int64], valid_fraction: float) -> Sid
     return np.where(files.given == UNKNOWN, sides[groups], files.given).astype(np.int8)
 
 
+def take_validation(files: Files, sides: Sides, links: NDArray[np.int64], valid_fraction: float) -> Sides:
+    """The sides where none of them is for validation: recordings of the training files are taken for it.
+
+    Test files stay, and so does a training file that is the only one of its label.
+    """
+    training = np.flatnonzero(sides == TRAIN)
+    if (sides == VALID).any() or not len(training):
+        return sides
+    earlier = files.earlier[training]
+    part = Files(
+        files.keys[training],
+        np.unique(files.labels[training], return_inverse=True)[1],
+        np.full(len(training), UNKNOWN, np.int8),
+        earlier if (earlier == VALID).any() else np.full(len(training), UNKNOWN, np.int8),
+    )
+    inside = np.searchsorted(training, links[np.isin(links, training).all(1)])
+    changed = sides.copy()
+    changed[training] = assign(part, inside, valid_fraction)
+    return changed
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The clips of all files, one entry each, in the order of the files and of their starts."""
+
+    files: NDArray[np.int64]
+    """Place of the clip's file."""
+    sides: Sides
+
+
+def hold_out_ends(clips: Clips, files: Files, links: NDArray[np.int64], valid_fraction: float) -> Clips:
+    """The last clips of each label that has one recording alone are for validation, at least one of them.
+
+    Clips do not overlap, so none is on both sides. A given side stays, unless nothing at all is for
+    validation. A recording that is in other files, too, is left as it is.
+    """
+    free = np.ones(len(files.keys), bool)
+    if (clips.sides == VALID).any():
+        free = files.given == UNKNOWN
+    groups = _groups(files.keys, links)
+    free &= ~np.isin(groups, groups[links.ravel()])
+    labels, sides = files.labels[clips.files], clips.sides.copy()
+    order = np.flatnonzero(clips.sides != TEST)
+    order = order[np.argsort(labels[order], kind="stable")]
+    for own in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
+        places = clips.files[own]
+        alone = len(own) > 1 and (clips.sides[own] == TRAIN).all() and len(np.unique(groups[places])) == 1
+        if alone and free[places].all():
+            last = min(max(1, round(valid_fraction * len(own))), len(own) - 1)
+            sides[own[-last:]] = VALID
+    return Clips(clips.files, sides)
+
+
 def _groups(keys: NDArray[np.uint64], links: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number of the group of each file: joined by equal keys and by links."""
     _, sources = np.unique(keys, return_inverse=True)

@@ -20,7 +20,8 @@ from melgpt.data.fetch import MELS
 from melgpt.data.mel_file import SUFFIX
 from melgpt.data.metadata import Row
 from melgpt.data.originals import SCALE, check_scale
-from melgpt.data.scan import Source, file_source
+from melgpt.data.passed_over import PassedOver
+from melgpt.data.scan import Source, file_source, note_unlisted
 from melgpt.data.split_lists import SplitLists, read_lists
 from melgpt.types import MelScale
 
@@ -38,8 +39,11 @@ def recognises(folder: Path) -> bool:
     )
 
 
-def sources(folder: Path, config: DataConfig, scale: MelScale) -> Iterator[Source]:
-    """Every clip with its class and split. Raises UserError for another scale where there are mels alone."""
+def sources(folder: Path, config: DataConfig, scale: MelScale, passed: PassedOver) -> Iterator[Source]:
+    """Every clip with its class and split; files other than .mp4 in place of videos go into `passed`.
+
+    Raises UserError for another scale where there are mels alone.
+    """
     lists = read_lists(folder, "vas")
     places = {label: (place, SUFFIX) for label, place in _mel_folders(folder).items()}
     videos = {label: (place, ".mp4") for label, place in _video_folders(folder).items()}
@@ -52,6 +56,10 @@ def sources(folder: Path, config: DataConfig, scale: MelScale) -> Iterator[Sourc
         yield from _of_class(folder, label, place, suffix, lists)
     for label in sorted({name.partition("/")[0] for name in lists.clips} - found.keys()):
         yield _missing(label, count := sum(name.startswith(f"{label}/") for name in lists.clips), count)
+    for place in sorted((folder / VIDEOS).glob("[!.]*")):
+        if place.is_dir() and place.name not in places:
+            taken = {path.name for path in _videos(place)}
+            note_unlisted(place, "the layout of VAS, whose videos are .mp4", taken, passed)
 
 
 def published_split(label: str, video: str) -> str:

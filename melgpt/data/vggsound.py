@@ -21,6 +21,7 @@ from melgpt.data.fetch import MELS
 from melgpt.data.mel_file import SUFFIX
 from melgpt.data.metadata import Row
 from melgpt.data.originals import check_scale
+from melgpt.data.passed_over import PassedOver
 from melgpt.data.scan import Source, file_source
 from melgpt.data.split_lists import Listed, places_of_tables, read_lists
 from melgpt.errors import UserError
@@ -36,7 +37,7 @@ def recognises(folder: Path) -> bool:
     return any((folder / MELS).glob(f"[!.]*{SUFFIX}"))
 
 
-def sources(folder: Path, config: DataConfig, scale: MelScale) -> Iterator[Source]:
+def sources(folder: Path, config: DataConfig, scale: MelScale, passed: PassedOver) -> Iterator[Source]:
     """Every clip with its class and split. Raises UserError for another scale and for a damaged table."""
     check_scale(scale, str(folder / MELS))
     lists = read_lists(folder, "vggsound")

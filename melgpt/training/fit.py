@@ -10,7 +10,7 @@ import torch
 from melgpt import checkpoint, registry
 from melgpt.codec.codec import Codec
 from melgpt.data.features import FeatureStore, Videos
-from melgpt.data.prepare import is_current, prepare
+from melgpt.data.prepare import Prepared, is_current, prepare
 from melgpt.data.sounds import Sounds
 from melgpt.data.store import Store, spread
 from melgpt.errors import UserError
@@ -28,6 +28,7 @@ from melgpt.training.data import EpochData
 from melgpt.training.fit_vocoder import SOUNDS, same_objective, train_vocoder
 from melgpt.training.fit_vocoder import made_from as vocoder_made_from
 from melgpt.training.perceptual import open_perceptual
+from melgpt.training.prepared_source import is_prepared, with_data_set
 from melgpt.training.prior_task import PriorTask
 from melgpt.training.recipe import Recipe
 from melgpt.training.run_folder import RunFolder
@@ -41,16 +42,17 @@ class Run(RunFolder):
     """The stages that `fit` goes through."""
 
     def fit(self, source: Path) -> None:
-        """From a folder of sounds to a finished model folder."""
+        """From a folder of sounds, or a prepared data set, to a finished model folder."""
+        if prepared := is_prepared(source):
+            self.data, self.recipe = source, with_data_set(self.recipe, source)
         self._check_vocoder()  # what is wrong with it is said now, not after hours of training
         open_perceptual(self.recipe.train.codec, self.recipe.mel)
-        data, options = self.folder / "data", (self.recipe.data, self.recipe.mel)
-        with nullcontext() if is_current(source, data, *options) else self._timed("prepare"):
-            prepared = prepare(source, data, *options)
-        for line in prepared.report():
+        for line in (Prepared.read(source) if prepared else self._prepare(source)).report():
             say(line)
+        store = Store.open(self.data)
+        store.check()
+        self._check_data(store, self.recipe.mel, "the recipe", "prepare it again or set [mel]")
         self._write_recipe(self.recipe)
-        store = Store.open(self.folder / "data")
         # What is missing for a later stage is said before the codec is trained: features, sounds.
         self._features(store)
         if self.learns_vocoder:
@@ -58,6 +60,13 @@ class Run(RunFolder):
         self.train_codec(store)
         self.make_vocoder(store)
         self.train_prior(store)
+
+    def _prepare(self, source: Path) -> Prepared:
+        """The stage `prepare`: sounds become the data set of the model folder."""
+        options = (self.recipe.data, self.recipe.mel)
+        current = is_current(source, self.data, *options, results=(self.folder,))
+        with nullcontext() if current else self._timed("prepare"):
+            return prepare(source, self.data, *options, results=(self.folder,))
 
     def train_codec(self, store: Store) -> None:
         """Stage `codec`: codec.safetensors."""

@@ -34,12 +34,14 @@ class RunFolder:
         check_folder(folder)
         for inside in (folder, folder / "training", folder / "training" / "sounds"):
             remove_orphans(inside)
+        self.data = folder / "data"
+        """The prepared data set that is learnt from."""
         self.figures = read_figures(folder / FIGURES)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Classes of the prepared data."""
-        return Store.open(self.folder / "data").labels
+        return Store.open(self.data).labels
 
     def _codec(self, store: Store) -> tuple[Codec, str]:
         """The trained codec and its fingerprint. Raises UserError where it has not learnt from such data."""
@@ -74,12 +76,16 @@ class RunFolder:
     def _check_data(self, store: Store, scale: MelScale, whose: str, advice: str) -> None:
         if store.scale != scale:
             raise UserError(f"the data set has the mel scale {store.scale!r}, {whose} {scale!r}: {advice}")
-        for split in ("train", "valid"):
-            if not len(store.rows(split)):
-                raise UserError(
-                    f"the data set has no {split} clips: a class needs at least two recordings, "
-                    "one to learn from and one to check with"
-                )
+        if not len(store.rows("train")):
+            raise UserError(
+                "the data set has no train clips: all are given to valid or test (metadata.csv, lists or "
+                "folders of these names); give some to train"
+            )
+        if not len(store.rows("valid")):
+            raise UserError(
+                "the data set has no valid clips: a class needs two recordings, or one that gives two clips; "
+                "add one, cut one into two files of different names, or set a smaller data.clip_seconds"
+            )
 
     def _is_done(self, family: str, made_from: dict[str, Any]) -> bool:
         file = self.folder / f"{family}.safetensors"
@@ -128,7 +134,8 @@ class RunFolder:
             yield
         finally:
             self.figures["seconds"][stage] = round(before + time.monotonic() - start, 1)
-            self._write_figures()
+            if self.folder.is_dir():  # a failed prepare leaves nothing
+                self._write_figures()
 
     def _keep_to_limit(self, stage: str, task: Any, batch: Callable[[int], Any], size: int) -> None:
         if self.limit is not None:

@@ -32,14 +32,15 @@ def _tone(path: Path, seconds: float = 0.5) -> Path:
 def test_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "sounds").mkdir()
     _fails("no sound", "fit", tmp_path / "sounds", "--out", tmp_path / "run", "--recipe", MICRO)
-    assert not (tmp_path / "run" / "codec.safetensors").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_no_readable_file(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / "sounds" / "dog").mkdir(parents=True, exist_ok=True)
         (tmp_path / "sounds" / "dog" / f"{name}.wav").write_text("no sound at all")
-    _fails("a.wav", "fit", tmp_path / "sounds", "--out", tmp_path / "run", "--recipe", MICRO)
+    _fails("a.wav", "fit", tmp_path / "sounds", "--out", tmp_path / "new/run", "--recipe", MICRO)
+    assert not (tmp_path / "new").exists()
 
 
 def test_one_class_with_one_clip(tmp_path: Path) -> None:

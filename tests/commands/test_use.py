@@ -15,6 +15,7 @@ from conftest import MICRO
 from conftest import melgpt as command
 from melgpt import checkpoint
 from melgpt.audio.io import read
+from melgpt.data.scan import scan
 from melgpt.errors import UserError
 from melgpt.pipeline import SoundModel
 from melgpt.training.recipe import Recipe
@@ -188,9 +189,15 @@ def test_codes_of_a_folder_go_back_to_a_folder(trained: Path, corpus: Path, tmp_
         (tmp_path / "some" / "drum").mkdir(parents=True, exist_ok=True)
         shutil.copy(corpus / "drum" / f"{name}.wav", tmp_path / "some" / "drum")
     assert command("encode", trained, tmp_path / "some", tmp_path / "codes").returncode == 0
+    (tmp_path / "codes" / "drum" / "._drum_0001.wav.npz").write_text("a hidden file")
+    (tmp_path / "codes" / "drum" / "notes.txt").write_text("no codes")
+    shutil.move(tmp_path / "codes/drum/drum_0002.wav.npz", tmp_path / "codes/drum/drum_0002.wav.NPZ")
     done = command("decode", trained, tmp_path / "codes", tmp_path / "back")
     assert done.returncode == 0, done.stderr
-    assert {p.name for p in (tmp_path / "back" / "drum").iterdir()} == {"drum_0001.wav", "drum_0002.wav"}
+    assert "not looked at: 1 .txt" in done.stderr
+    sounds = sorted(p.name for p in (tmp_path / "back" / "drum").glob("*.wav"))
+    assert sounds == ["drum_0001.wav", "drum_0002.wav"]
+    assert not list(scan(tmp_path / "back")), "what the program made is not learnt"
     assert len(done.stdout.split()) == 2
     (tmp_path / "none").mkdir()
     assert "no file ends in .npz" in command("decode", trained, tmp_path / "none", tmp_path / "back").stderr
@@ -201,7 +208,11 @@ def test_reconstruct_writes_a_sound_or_a_folder(trained: Path, corpus: Path, tmp
     assert command("reconstruct", trained, source, tmp_path / "d.flac").returncode == 0
     assert command("reconstruct", trained, source, tmp_path / "both").returncode == 0
     assert (tmp_path / "d.flac").is_file()
-    assert {p.suffix for p in (tmp_path / "both").iterdir()} == {".wav", ".png"}
+    assert {p.suffix for p in (tmp_path / "both").iterdir()} == {".wav", ".png", ".json"}
+    assert [found.path for found in scan(tmp_path)] == ["d.flac"], "what the program made is not learnt"
+    (tmp_path / "both" / "drum_0001.json").write_text("a person's own")
+    assert command("reconstruct", trained, source, tmp_path / "both").returncode == 0
+    assert (tmp_path / "both" / "drum_0001.json").read_text() == "a person's own"
 
 
 def test_reconstruct_keeps_the_length_to_the_sample(model: SoundModel) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import made_corpora as made
+from made_sounds import save, sound
 from melgpt.data.config import DataConfig
 from melgpt.data.prepare import prepare
 from melgpt.data.store import Store
@@ -61,3 +62,10 @@ def test_a_table_in_disorder_is_refused(text: str, words: str, tmp_path: Path) -
     (source / "meta" / "esc50.csv").write_text(text)
     with pytest.raises(UserError, match=words):
         prepared(source, tmp_path / "out")
+
+
+def test_sounds_that_the_table_does_not_name_are_counted(tmp_path: Path) -> None:
+    source = made.esc50(tmp_path / "esc")
+    save(source / "audio" / "6-1-A-0.wav", sound(1, 0.5))
+    result = prepare(source, tmp_path / "out", DataConfig(), MelScale())
+    assert "not in meta/esc50.csv: 1 .wav" in result.report()

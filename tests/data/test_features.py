@@ -65,6 +65,14 @@ def test_rgb_comes_before_flow(videos: Path) -> None:
     assert [path.parent.name.split("_")[1] for path in in_folder(videos, ["flow"])(clip)] == ["flow"]
 
 
+def test_suffixes_count_in_any_case_and_hidden_files_do_not(tmp_path: Path) -> None:
+    path = save(tmp_path / "feature_rgb" / "video_1.pkl", features(1))
+    upper = path.rename(path.with_suffix(".PKL"))
+    (path.parent / "._video_1.pkl").write_text("hidden")
+    assert in_folder(tmp_path)(Clip("a", "cat/video_1.wav", "cat", 0.0, 1.0, "train")) == [upper]
+    assert len(read_joined([upper])) == len(features(1))
+
+
 def test_a_kind_that_no_folder_is_named_by_is_refused(videos: Path) -> None:
     with pytest.raises(UserError, match="has 'flwo' in its name"):
         in_folder(videos, ["rgb", "flwo"])

@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from melgpt.data.split import TEST, TRAIN, UNKNOWN, VALID, Files, Sides, assign, hash_key
+from melgpt.data.split import (
+    TEST,
+    TRAIN,
+    UNKNOWN,
+    VALID,
+    Clips,
+    Files,
+    Sides,
+    assign,
+    hash_key,
+    hold_out_ends,
+    take_validation,
+)
 
 NO_LINKS = np.zeros((0, 2), np.int64)
 
@@ -96,3 +108,62 @@ def test_two_groups_of_one_class_give_one_for_validation() -> None:
 
 def test_one_group_alone_trains() -> None:
     assert split(["recording"] * 4, fraction=0.9).tolist() == [TRAIN] * 4
+
+
+def test_validation_that_is_not_given_is_taken_from_training_by_recording() -> None:
+    sources = [f"recording {number // 2}" for number in range(100)]
+    labels = [number % 2 for number in range(100)]
+    given = files(sources, labels, given={place: TEST if place >= 80 else TRAIN for place in range(100)})
+    first = assign(given, NO_LINKS, 0.2)
+    sides = take_validation(given, first, NO_LINKS, 0.2)
+    assert (sides[80:] == TEST).all()
+    assert 4 <= (sides[:80] == VALID).sum() <= 30
+    assert all(sides[place] == sides[place + 1] for place in range(0, 80, 2))
+    assert set(np.array(labels)[sides == TRAIN]) == {0, 1}
+
+
+def test_a_training_file_that_a_test_file_is_like_can_be_for_validation_but_not_for_tests() -> None:
+    given = files(many(3), given={0: TRAIN, 1: TRAIN, 2: TEST})
+    links = np.array([[0, 2], [1, 2]])
+    sides = take_validation(given, assign(given, links, 0.1), links, 0.1)
+    assert sorted(sides[:2]) == [TRAIN, VALID]
+    assert sides[2] == TEST
+
+
+def test_given_validation_is_left_as_it_is() -> None:
+    given = files(many(4), given={0: TRAIN, 1: TRAIN, 2: VALID, 3: TEST})
+    first = assign(given, NO_LINKS, 0.5)
+    assert take_validation(given, first, NO_LINKS, 0.5).tolist() == [TRAIN, TRAIN, VALID, TEST]
+
+
+def ends(known: Files, counts: list[int], links: np.ndarray = NO_LINKS) -> list[int]:
+    """Sides of the clips, so many of each file, after the ends of lone recordings were held out."""
+    sides = take_validation(known, assign(known, links, 0.1), links, 0.1)
+    places = np.repeat(np.arange(len(counts)), counts)
+    return hold_out_ends(Clips(places, sides[places]), known, links, 0.1).sides.tolist()
+
+
+@pytest.mark.parametrize(("clips", "held"), [(1, 0), (2, 1), (9, 1), (40, 4)])
+def test_the_last_tenth_of_one_recording_is_the_validation(clips: int, held: int) -> None:
+    assert ends(files(["long"]), [clips]) == [TRAIN] * (clips - held) + [VALID] * held
+
+
+def test_parts_of_one_recording_give_their_last_clips() -> None:
+    assert ends(files(["long", "long"]), [2, 2]) == [TRAIN, TRAIN, TRAIN, VALID]
+
+
+def test_a_recording_that_is_there_twice_gives_no_end() -> None:
+    assert ends(files(["a", "b"]), [2, 2], np.array([[0, 1]])) == [TRAIN] * 4
+
+
+def test_each_class_of_one_long_recording_gives_its_end_and_the_others_do_not() -> None:
+    known = files([*many(4), "long"], [0, 0, 0, 0, 1])
+    sides = ends(known, [1, 1, 1, 1, 10])
+    assert sides[4:] == [TRAIN] * 9 + [VALID]
+    assert VALID in sides[:4]
+
+
+def test_a_given_side_is_cut_only_where_nothing_else_is_for_validation() -> None:
+    assert ends(files(["a"], given={0: TRAIN}), [3]) == [TRAIN, TRAIN, VALID]
+    assert ends(files(["a", "b"], [0, 1], given={0: TRAIN, 1: VALID}), [3, 1]) == [TRAIN] * 3 + [VALID]
+    assert ends(files(["a", "b"], given={0: TRAIN, 1: TEST}), [3, 2]) == [TRAIN, TRAIN, VALID, TEST, TEST]

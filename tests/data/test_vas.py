@@ -194,3 +194,13 @@ def test_videos_are_taken_where_there_are_no_mels(vas_sample: Path, tmp_path: Pa
     store = prepared(tmp_path / "vas", tmp_path / "out")
     assert set(splits(store).values()) == {"valid"}
     assert set(store.frames) == {860}
+
+
+def test_videos_that_are_no_mp4_are_counted(tmp_path: Path) -> None:
+    source = made.vas(tmp_path / "vas", {"dog": (0, 2700)})
+    for name in ("gun/video_00000.mp4", "gun/video_00001.webm", "cat/video_00000.MKV", "dog/video_00000.avi"):
+        (source / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / "videos" / name).write_bytes(b"no sound")
+    lines = prepare(source, tmp_path / "out", DataConfig(), SCALE).report()
+    assert "not in the layout of VAS, whose videos are .mp4: 1 .mkv, 1 .webm" in lines
+    assert "class gun gives no clip: 1 unreadable" in lines

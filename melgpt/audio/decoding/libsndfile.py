@@ -24,8 +24,8 @@ def decode_libsndfile(part: Part) -> Decoding:
                 decoded = samples / rate
                 yield Block(block, rate)
             return Ending(decoded, promised)
-    except soundfile.LibsndfileError:
-        pass
+    except (soundfile.LibsndfileError, TypeError):
+        pass  # a TypeError: soundfile takes whatever is called .raw for samples without a header
     ending = yield from decode_ffmpeg(part, after=decoded)
     return replace(ending, damage=ending.damage or "damaged data") if understood else ending
 
