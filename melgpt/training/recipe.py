@@ -4,7 +4,7 @@ A recipe file holds only what differs from the defaults; the resolved one is wri
 """
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import model_validator
 
@@ -48,11 +48,11 @@ class Recipe(Config):
     """The mel scale of all parts; `preset = "hifigan"` stands for its numbers."""
     data: DataConfig = DataConfig()
     """Preparation of the sounds."""
-    codec: CodecConfig = CodecConfig()
+    codec: Annotated[CodecConfig, registry.Family("codec")] = CodecConfig()
     """The codec."""
-    prior: PriorConfig = PriorConfig()
+    prior: Annotated[PriorConfig, registry.Family("prior")] = PriorConfig()
     """The prior."""
-    vae: GPTVAEConfig = GPTVAEConfig()
+    vae: Annotated[GPTVAEConfig, registry.Family("vae")] = GPTVAEConfig()
     """The VAE."""
     vocoder: registry.AnyVocoder = registry.configure("vocoder", "griffin_lim")
     """The vocoder."""
