@@ -40,6 +40,8 @@ class Clip:
     """[T] at the scale's rate."""
     original: Samples
     """The same time [T'] at the file's own rate."""
+    rate: int
+    """That rate in Hz."""
 
 
 def clips_of(path: Path, config: DataConfig, scale: MelScale) -> Iterator[Clip]:
@@ -48,7 +50,8 @@ def clips_of(path: Path, config: DataConfig, scale: MelScale) -> Iterator[Clip]:
         audio = read(path)
         _check_length(audio.samples.shape[-1], audio.rate, config)
         ready = originals_length(resample(audio, scale.rate), config.clip_seconds).samples[0].numpy()
-        yield Clip(0.0, ready, audio.samples[0, : round(config.clip_seconds * audio.rate)].numpy())
+        cut = audio.samples[0, : round(config.clip_seconds * audio.rate)].numpy()
+        yield Clip(0.0, ready, cut, audio.rate)
         return
     sound = _Sound(read_blocks(path), config)
     for clip in _cut(sound.blocks(), config, scale):
@@ -127,7 +130,7 @@ def _cut(blocks: Iterator[Audio], config: DataConfig, scale: MelScale) -> Iterat
     def clip() -> Clip:
         end = resampled.begin + length
         original = originals.take(round(end / scale.rate * originals.rate))
-        return Clip(resampled.begin / scale.rate, resampled.take(end), original)
+        return Clip(resampled.begin / scale.rate, resampled.take(end), original, originals.rate)
 
     for _ in resampled.through(resample_blocks(originals.through(blocks), scale.rate)):
         while len(resampled) >= length:

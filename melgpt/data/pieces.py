@@ -1,7 +1,7 @@
 """From one sound file to its clips' mels and what is wrong with them: the work that runs in parallel."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from melgpt.audio.io import AudioError, TruncatedAudioError
 from melgpt.audio.mel import analyse
 from melgpt.data import audit
 from melgpt.data.audit import AuditRow
+from melgpt.data.band import edges_of
+from melgpt.data.band_energy import Shares, energy_shares
 from melgpt.data.config import DataConfig
 from melgpt.data.cutting import Samples, TooShortError, clips_of
 from melgpt.data.duplicates import signature
@@ -30,6 +32,8 @@ class Piece:
     """Of the decoded samples: equal for exact duplicates."""
     signature: NDArray[np.float32]
     """See `duplicates.signature`."""
+    band: Shares | None = None
+    """Where its energy lies, between `band.edges_of` the scale, [edges + 1]; None for a finished mel."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ def cut(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pieces:
             findings = _judge(clip.original, path, clip.start, config)
             result.findings.extend(findings)
             if all(finding.action == audit.KEPT for finding in findings):
-                result.pieces.append(_piece(clip.samples, clip.start, scale))
+                band = energy_shares(clip.original, clip.rate, edges_of(scale))
+                result.pieces.append(replace(_piece(clip.samples, clip.start, scale), band=band))
     except TooShortError as error:
         detail = f"{error.seconds:.3f} s; at least {config.min_seconds} s needed"
         return _nothing(path, audit.TOO_SHORT, detail)

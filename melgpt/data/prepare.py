@@ -14,6 +14,7 @@ from pathlib import Path
 
 from melgpt.data.assemble import assemble, check_usable
 from melgpt.data.audit import AUDIT, KEPT, LEFT_OUT, AuditRow, read_audit
+from melgpt.data.band import Band
 from melgpt.data.config import DataConfig
 from melgpt.data.decode import decode
 from melgpt.data.journal import JOURNAL, Journal
@@ -38,12 +39,18 @@ class Prepared:
     """Clips of train, valid and test."""
     files_left_out: int
     """Files that gave no clip at all."""
+    left_out_by_band: str | None = None
+    """What the mel's band leaves out of which class, in one line; None where that is little."""
 
     @classmethod
     def read(cls, folder: Path) -> "Prepared":
         """From a finished data set. Raises UserError where the folder is none."""
         manifest = read_manifest(folder)
-        return cls(folder, labels=tuple(manifest["labels"]), **manifest["counts"])
+        band, scale = Band.of_manifest(manifest), MelScale.parse(manifest["scale"])
+        finding = None if band is None else band.finding(scale)
+        return cls(
+            folder, labels=tuple(manifest["labels"]), left_out_by_band=finding, **manifest["counts"]
+        )
 
     @property
     def audit(self) -> list[AuditRow]:
@@ -70,6 +77,8 @@ class Prepared:
                 )
         if len(lines) > 1:
             lines.append(f"each with its reason in {self.folder / AUDIT}")
+        if self.left_out_by_band:
+            lines.append(self.left_out_by_band)
         return lines
 
 
@@ -156,6 +165,7 @@ def _fill(
     """Make the work folder a whole data set. Where nothing can be made of the source, it is removed."""
     try:
         with Journal.open(work / JOURNAL) as journal:
+            journal.complete()
             decode(journal, source, work, config, scale, workers=workers)
             check_usable(journal, source)
             identity = {"key": str(journal.key), "source": str(source.resolve())}
