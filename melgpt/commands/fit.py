@@ -8,7 +8,7 @@ changed. Options of a recipe are changed with key=value, for example train.codec
 import argparse
 from pathlib import Path
 
-from melgpt.arguments import MEMORY_HELP, memory_size
+from melgpt.arguments import MEL_HELP, MEMORY_HELP, memory_size, with_mel
 from melgpt.paths import RECIPE_HELP, recipe_of
 
 
@@ -16,17 +16,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="SRC", help="folder of sounds or videos")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="model folder to write")
     parser.add_argument("--recipe", help=RECIPE_HELP)
+    parser.add_argument("--mel", metavar="PRESET", help=MEL_HELP)
     parser.add_argument("--memory", type=memory_size, metavar="SIZE", help=MEMORY_HELP)
     parser.add_argument("changes", nargs="*", metavar="key=value", help="changes to the recipe")
 
 
 def run(args: argparse.Namespace) -> int:
+    from functools import partial
+
+    from melgpt.data.preset import mel_for
     from melgpt.native.wanted import kernels_if
     from melgpt.progress import say
     from melgpt.training.fit import Run
     from melgpt.training.recipe import Recipe
 
-    recipe = Recipe.read(args.recipe or recipe_of(args.out), args.changes)
+    changes = with_mel(args.changes, args.mel)
+    recipe = Recipe.read(args.recipe or recipe_of(args.out), changes, auto=partial(mel_for, args.source))
     run = Run(args.out, recipe, memory=args.memory)
     with kernels_if(recipe.runtime.compile != "off"):
         run.fit(args.source)

@@ -46,7 +46,7 @@ class Band:
             if shares.any():
                 sums[label] = sums.get(label, 0.0) + shares
                 counts[label] = counts.get(label, 0) + 1
-        return cls(edges, {label: tuple(np.round(sums[label] / counts[label], 4)) for label in sums})
+        return cls(edges, {label: tuple(np.round(sums[label] / counts[label], 4).tolist()) for label in sums})
 
     @classmethod
     def of_manifest(cls, manifest: dict[str, Any]) -> Self | None:
@@ -58,8 +58,7 @@ class Band:
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        shares = {label: [float(share) for share in each] for label, each in self.classes.items()}
-        return {"edges": list(self.edges), "classes": shares}
+        return {"edges": list(self.edges), "classes": {k: list(each) for k, each in self.classes.items()}}
 
     def outside(self, scale: MelScale) -> dict[str, tuple[float, float]]:
         """Share of each class's energy below and above a scale's band, each in [0, 1]."""
@@ -104,7 +103,7 @@ class Band:
 
 def named(lost: dict[str, tuple[float, float]], scale: MelScale) -> str:
     """`97 % of the energy of kick (below 125 Hz), 62 % of hat (above 7600 Hz)`."""
-    words = []
+    words: list[str] = []
     for label, (below, above) in list(lost.items())[:MOST_NAMED]:
         sides = [f"below {scale.f_min:g} Hz"] * (below > MUCH / 2)
         sides += [f"above {scale.f_max:g} Hz"] * (above > MUCH / 2)

@@ -48,9 +48,10 @@ def _drawn(samples: Samples, size: int) -> Samples:
     """Windows of a clip, each with its weight, [at most WINDOWS, size]."""
     hop = size // 4  # the squares of Hann windows that far apart add up to a constant
     padded = np.zeros((-(-len(samples) // hop) + 6) * hop, np.float32)
-    padded[3 * hop : 3 * hop + len(samples)] = samples
+    # An offset would begin and end with a click there.
+    np.subtract(samples, samples.mean(), out=padded[3 * hop : 3 * hop + len(samples)])
     steps = padded.reshape(-1, hop)
-    # Of the deviations from the mean, because an offset would hide where the sound is.
+    # Of the deviations from each step's mean, because rumble would hide where the sound is.
     means = steps @ np.full(hop, 1 / hop, np.float32)
     spread = np.einsum("ij,ij->i", steps, steps) - hop * means**2
     energy = np.convolve(spread.clip(min=0), np.ones(4), "valid")

@@ -48,9 +48,7 @@ class Prepared:
         manifest = read_manifest(folder)
         band, scale = Band.of_manifest(manifest), MelScale.parse(manifest["scale"])
         finding = None if band is None else band.finding(scale)
-        return cls(
-            folder, labels=tuple(manifest["labels"]), left_out_by_band=finding, **manifest["counts"]
-        )
+        return cls(folder, labels=tuple(manifest["labels"]), left_out_by_band=finding, **manifest["counts"])
 
     @property
     def audit(self) -> list[AuditRow]:

@@ -1,4 +1,4 @@
-"""`mel.preset=auto`: the preset that holds the energy of a folder's sounds, found before they are prepared."""
+"""`mel.preset=auto`: the preset that holds the energy of a folder's sounds, found before `prepare`."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +16,12 @@ from melgpt.data.mel_file import SUFFIX
 from melgpt.progress import say
 from melgpt.types import MelScale
 
-AUTO = "auto"
 MOST_OF_A_CLASS, MOST_FILES = 24, 2000
 """Files that are listened to: of each class, evenly over its files, and of all, but two of each class."""
 
 
-def preset_for(source: Path, config: DataConfig, *, workers: int | None = None) -> str:
-    """The name of the preset, which is said with its reason; the same for the same files.
+def mel_for(source: Path, config: DataConfig, *, workers: int | None = None) -> dict[str, str]:
+    """A recipe's [mel] with that preset, which is said with its reason; the same for the same files.
 
     Of each of some files of every class the first block is decoded. Finished mels have no sound to measure:
     they are on the default scale. Raises UserError where the folder is missing or not in order.
@@ -35,7 +34,7 @@ def preset_for(source: Path, config: DataConfig, *, workers: int | None = None) 
     band = Band.of_clips(edges_of(plain), _measured(source, files, workers))
     name = band.preset()
     say(f"mel.preset={name}: {_why(band, name)}")
-    return name
+    return {"preset": name}
 
 
 def _measured(source: Path, files: dict[str, list[str]], workers: int | None) -> Iterator[tuple[str, Shares]]:
