@@ -40,14 +40,27 @@ def epochs(settings: StageTraining) -> tuple[int, int]:
 class Stage:
     """A stage with its folder: checkpoints, TensorBoard files and the stamp of what it is made from."""
 
-    def __init__(self, name: str, folder: Path, made_from: dict[str, Any]) -> None:
-        """made_from: plain values that decide the result; a run made from others is moved aside."""
-        self.name, self.folder = name, folder
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        made_from: dict[str, Any],
+        *,
+        title: str | None = None,
+        announce: bool = True,
+    ) -> None:
+        """made_from: plain values that decide the result; a run made from others is moved aside.
+
+        title: as it is named to the user, if not by its name; announce: whether it is said what was moved.
+        """
+        self.name, self.folder, self.title = name, folder, title or name
+        self.moved_aside = False
         stamp = Stamp(folder / STAMP, made_from)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with self._alone():
             if folder.exists() and not stamp.is_there():
-                _move_aside(folder, name, stamp.changes())
+                self.moved_aside = True
+                _move_aside(folder, self.title, stamp.changes() if announce else None)
             folder.mkdir(exist_ok=True)
             stamp.write()
 
@@ -83,7 +96,7 @@ class Stage:
         last = self.folder / LAST
         if self.resumes:
             done = (int(self._read(LAST)["epoch"]) + 1) * length
-            say(f"{self.name}: going on from step {done} of {number * length} ({last})")
+            say(f"{self.title}: going on from step {done} of {number * length} ({last})")
         try:
             with (
                 self._alone(),
@@ -166,7 +179,7 @@ class Stage:
                 StepSeed(settings.seed),
                 *callbacks,  # before the next one takes the averaged weights, which are validated, out again
                 Averaging(settings.average),
-                ShowProgress(self.name, number * length, monitor),
+                ShowProgress(self.title, number * length, monitor),
                 best,
                 last,
             ],
@@ -192,10 +205,15 @@ def early_stopping(monitor: str, patience: int) -> EarlyStopping:
     return EarlyStopping(monitor=monitor, patience=patience, mode="min")
 
 
-def _move_aside(folder: Path, name: str, changed: list[str]) -> None:
-    """Keep the newest earlier run beside the new one; nothing that took hours goes unasked."""
+def _move_aside(folder: Path, title: str, changed: list[str] | None) -> None:
+    """Keep the newest earlier run beside the new one; nothing that took hours goes unasked.
+
+    changed: what was other then, which is said; None: nothing is.
+    """
     aside = folder.with_name(f"{folder.name}.before")
     shutil.rmtree(aside, ignore_errors=True)
     folder.rename(aside)
+    if changed is None:
+        return
     other = ", ".join(changed) or "data or options"
-    say(f"{name}: trained before with other {other}; that run is kept in {aside}, which may be deleted")
+    say(f"{title}: trained before with other {other}; that run is kept in {aside}, which may be deleted")

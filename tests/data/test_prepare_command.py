@@ -58,7 +58,7 @@ def test_auto_takes_the_preset_that_holds_the_sounds(
         (["clip_seconds=0.1"], "must not exceed clip_seconds"),
         (["--mel", "hifigam"], "did you mean 'hifigan'"),
         (["mel=wide"], "mel is a table of options"),
-        (["--mel", "wide", "mel.preset=hifigan"], "say the same thing: leave one out"),
+        (["mel.preset=hifigan", "--mel", "wide"], "say the same thing: leave one out"),
         (["--workers", "0"], "at least 1"),
         (["nonsense"], "not of the form key=value"),
     ],
