@@ -108,6 +108,11 @@ def resolve(family: str, kind: str) -> Any:
     return found
 
 
+def kinds_of(family: str, base: type[KindConfig] = KindConfig) -> list[str]:
+    """The registered kinds of a family whose `Config` is a `base`."""
+    return [kind for kind in KINDS[family] if issubclass(resolve(family, kind).Config, base)]
+
+
 def configure(family: str, values: Any) -> KindConfig:
     """The checked configuration of a kind, from a name, plain values with `kind`, or a finished one.
 
@@ -141,10 +146,9 @@ def _config_of(family: str, kind: str, base: type[KindConfig]) -> type[KindConfi
     """The `Config` of a kind. Raises UserError where there is no such kind, or it is not a `base`."""
     config: type[KindConfig] = resolve(family, kind).Config
     if not issubclass(config, base):
-        fitting = [each for each in KINDS[family] if issubclass(resolve(family, each).Config, base)]
         raise UserError(
             f"{family} kind '{kind}' cannot be used here: its Config is not a {base.__name__}"
-            f"{closest(kind, fitting)}"
+            f"{closest(kind, kinds_of(family, base))}"
         )
     return config
 
