@@ -81,7 +81,7 @@ CASES: list[tuple[str, Change, str]] = [
     ("listener", _weak_listener, "first (60.0 % [55.0 %, 65.0 %])"),
     ("listener", _listener_at_chance, "first"),
     ("vocoder", _ladder(vocoder=20, codec=21, generated=22), "91 %"),
-    ("codec", _ladder(vocoder=1, codec=20, generated=22), "finer|cover less"),
+    ("codec", _ladder(vocoder=1, codec=20, generated=22), "stem_stride=4,2 with `tiny`"),
     ("prior", _ladder(vocoder=1, codec=2, generated=40), "95 %"),
     ("prior no better than a table", lambda r: r["prior"].update(bits_per_token=6.3), "6.30"),
     ("steering", _model(accuracy=figure(0.5)), "Train the prior longer"),
