@@ -89,6 +89,23 @@ def positive(text: str) -> int:
     return int(text)
 
 
+MEL_HELP = (
+    "mel scale: specvqgan (125 to 7600 Hz), hifigan (0 to 8000 Hz), wide (0 to 22050 Hz), vocos, or auto, "
+    "which is the smallest of the first three that holds the sounds' energy (specvqgan); as mel.preset=PRESET"
+)
+
+
+def with_mel(changes: list[str], preset: str | None) -> list[str]:
+    """The changes with that of --mel. Raises UserError where mel.preset is given, too."""
+    if preset is None:
+        return changes
+    if given := [change for change in changes if change.partition("=")[0].strip() == "mel.preset"]:
+        from melgpt.errors import UserError
+
+        raise UserError(f"--mel {preset} and {given[0]} say the same thing: leave one out")
+    return [*changes, f"mel.preset={preset}"]
+
+
 MEMORY_HELP = (
     "most memory that training takes, such as 4GB or 3500MB: of the process, on CUDA of the device; larger "
     "batches are then worked off in portions, which takes longer and learns the same (as much as it takes)"

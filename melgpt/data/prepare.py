@@ -14,6 +14,7 @@ from pathlib import Path
 
 from melgpt.data.assemble import SPLIT_RULES, assemble, check_usable
 from melgpt.data.audit import AUDIT, KEPT, LEFT_OUT, AuditRow, read_audit
+from melgpt.data.band import Band
 from melgpt.data.config import DataConfig
 from melgpt.data.decode import decode
 from melgpt.data.journal import JOURNAL, Journal
@@ -42,6 +43,8 @@ class Prepared:
     """Files that gave no clip at all."""
     notes: tuple[str, ...] = ()
     """What else is to be said: what of the folder was not looked at, how validation was found, …"""
+    left_out_by_band: str | None = None
+    """What the mel's band leaves out of which class, in one line; None where that is little."""
 
     @classmethod
     def read(cls, folder: Path, passed: PassedOver | None = None) -> "Prepared":
@@ -49,7 +52,14 @@ class Prepared:
         manifest = read_manifest(folder)
         passed = PassedOver() if passed is None else passed
         notes = [*manifest.get("notes", []), *passed.lines(manifest.get("without_clips"))]
-        return cls(folder, labels=tuple(manifest["labels"]), **manifest["counts"], notes=tuple(notes))
+        band, scale = Band.of_manifest(manifest), MelScale.parse(manifest["scale"])
+        return cls(
+            folder,
+            labels=tuple(manifest["labels"]),
+            **manifest["counts"],
+            notes=tuple(notes),
+            left_out_by_band=None if band is None else band.finding(scale),
+        )
 
     @property
     def audit(self) -> list[AuditRow]:
@@ -77,6 +87,8 @@ class Prepared:
                 )
         if len(lines) > findings:
             lines.append(f"each with its reason in {self.folder / AUDIT}")
+        if self.left_out_by_band:
+            lines.append(self.left_out_by_band)
         return lines
 
 
@@ -211,6 +223,7 @@ def _fill(
     """Make the work folder a whole data set. Where nothing can be made of the source, it is removed."""
     try:
         with Journal.open(work / JOURNAL) as journal:
+            journal.complete()
             decode(journal, source, work, config, scale, workers=workers)
             check_usable(journal, source)
             identity = {"key": str(journal.key), "source": str(source.resolve())}

@@ -16,7 +16,6 @@ from melgpt.data.store import Store, spread
 from melgpt.errors import UserError
 from melgpt.evaluation.card import write_card
 from melgpt.evaluation.measures import codec_measures, prior_measures, row_counts
-from melgpt.gpt.prior import Prior
 from melgpt.losses.perceptual import Perceptual
 from melgpt.progress import say
 from melgpt.training.callbacks import HearReconstructions
@@ -84,7 +83,7 @@ class Run(RunFolder):
                 return
         settings = self.recipe.train.codec
         torch.manual_seed(settings.seed)
-        task = CodecTask(Codec(self.recipe.codec), settings, perceptual)
+        task = CodecTask(registry.build("codec", self.recipe.codec), settings, perceptual)
         self._keep_to_limit("codec", task, partial(crops, self.recipe), settings.batch)
         number, length = epochs(settings)
         data = EpochData(
@@ -198,7 +197,7 @@ class Run(RunFolder):
         with self._timed("encode"):
             train, valid = self._codes(codec, mark, store, config.columns)
         torch.manual_seed(settings.seed)
-        prior = Prior(config)
+        prior = registry.build("prior", config)
         if config.row_aware:
             prior.gpt.start_at_frequencies(row_counts(prior, train))
         task = PriorTask(prior, settings)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from melgpt import checkpoint
+from melgpt import checkpoint, registry
 from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore
 from melgpt.data.store import Store, spread
@@ -135,7 +135,7 @@ class _Sounds:
     def new_vae(self, seed: int) -> GPTVAE:
         """A VAE whose decoder starts at the codes' frequencies."""
         torch.manual_seed(seed)
-        vae = GPTVAE(self.config)
+        vae: GPTVAE = registry.build("vae", self.config)
         if self.config.row_aware:
             count = torch.zeros(self.config.rows, self.config.codebook)
             for number in range(len(self.train)):

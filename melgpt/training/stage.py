@@ -57,35 +57,42 @@ class Stage:
         made_from: dict[str, Any],
         *,
         same_task: Callable[[int], bool] = lambda steps: True,
+        title: str | None = None,
+        announce: bool = True,
     ) -> None:
         """made_from: plain values that decide the result. A run made from others is moved aside, but for one
         that now gets more steps and goes on. same_task: whether so many steps would be trained as these are.
+        title: as it is named to the user, if not by its name; announce: whether it is said what was moved.
         """
-        self.name, self.folder = name, folder
+        self.name, self.folder, self.title = name, folder, title or name
+        self.moved_aside = False
         self.checkpoints, self._asked_before = Checkpoints(folder), 0
         stamp = Stamp(folder / STAMP, made_from)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with self._alone():
             if folder.exists():
                 remove_orphans(folder)
-                self._take_up(stamp, same_task)
+                self._take_up(stamp, same_task, announce=announce)
             folder.mkdir(exist_ok=True)
             stamp.write()
 
-    def _take_up(self, stamp: Stamp, same_task: Callable[[int], bool]) -> None:
+    def _take_up(self, stamp: Stamp, same_task: Callable[[int], bool], *, announce: bool) -> None:
         """Go on with the run that the folder holds, or move it aside."""
         if stamp.is_there():
-            self.checkpoints.recover(self.name)
+            self.checkpoints.recover(self.title)
             return
         before = stamp.steps_before()
         if before is not None and self.checkpoints.there and same_task(before):
-            self.checkpoints.recover(self.name)
+            self.checkpoints.recover(self.title)
             training, done = stamp.made_from["training"], self.checkpoints.done()
             if training["steps"] >= min(before, done.steps):
                 self._asked_before = before
-                say(f"{self.name}: {_more(before, training, done)}")
+                say(f"{self.title}: {_more(before, training, done)}")
                 return
-        _move_aside(self.folder, self.name, stamp.changes())
+        self.moved_aside = True
+        line = _move_aside(self.folder, self.title, stamp.changes())
+        if announce:
+            say(line)
 
     def _alone(self) -> AbstractContextManager[Any]:
         """Two processes that train one stage would write each other's checkpoints."""
@@ -114,7 +121,7 @@ class Stage:
         if self.resumes and self.checkpoints.stopped_early():
             if self._asked_before:
                 say(
-                    f"{self.name}: had stopped at step {done.steps}, as nothing got better any more, so more "
+                    f"{self.title}: stopped at step {done.steps}, as nothing got better any more, so more "
                     f"steps change nothing; a larger train.{self.name}.patience trains it again"
                 )
             return
@@ -122,7 +129,7 @@ class Stage:
         runtime.choose_kernels(task.modules())
         trainer = self._trainer(task, settings, runtime, monitor, callbacks)
         if self.resumes:
-            say(f"{self.name}: going on from step {done.steps} of {_steps(settings, done)} ({last})")
+            say(f"{self.title}: going on from step {done.steps} of {_steps(settings, done)} ({last})")
         try:
             with (
                 self._alone(),
@@ -190,7 +197,7 @@ class Stage:
                 StepSeed(settings.seed),
                 *callbacks,  # before the next one takes the averaged weights, which are validated, out again
                 Averaging(settings.average),
-                ShowProgress(self.name, _steps(settings, done), monitor),
+                ShowProgress(self.title, _steps(settings, done), monitor),
                 FlushBoard(),
                 best,
                 last,
@@ -233,15 +240,14 @@ def _more(before: int, training: dict[str, Any], done: Done) -> str:
     )
 
 
-def _move_aside(folder: Path, name: str, changed: list[str]) -> None:
-    """Keep the newest earlier run beside the new one; nothing that took hours goes unasked."""
-    what = f"{name}: {', '.join(changed) or 'data or options'} changed, so it is trained again"
+def _move_aside(folder: Path, title: str, changed: list[str]) -> str:
+    """Keep the newest earlier run beside the new one; returns what is to be said of it."""
+    what = f"{title}: {', '.join(changed) or 'data or options'} changed, so it is trained again"
     if not any(folder.glob("*.ckpt")):
         # Stopped before its first checkpoint, it is worth less than what may be kept from before.
         shutil.rmtree(folder)
-        say(what)
-        return
+        return what
     aside = folder.with_name(f"{folder.name}.before")
     shutil.rmtree(aside, ignore_errors=True)
     folder.rename(aside)
-    say(f"{what}; the old run is kept in {aside} and may be deleted")
+    return f"{what}; the old run is kept in {aside} and may be deleted"
