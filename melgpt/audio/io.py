@@ -16,9 +16,10 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
+from melgpt import types
+from melgpt.audio.audio import Audio
+from melgpt.audio.output import Output, Written, write_file
 from melgpt.errors import UserError
-from melgpt.paths import NewFile, atomic
-from melgpt.types import Audio
 
 _SOUND = "wav flac ogg oga opus mp3 aif aiff au caf m4a aac wma"
 _VIDEO = "mp4 m4v mov webm mkv avi"
@@ -49,7 +50,8 @@ def read(path: Path | str, rate: int | None = None) -> Audio:
     """
     blocks = read_blocks(path)
     parts = list(blocks if rate is None else resample_blocks(blocks, rate))
-    return parts[0] if len(parts) == 1 else Audio(torch.cat([p.samples for p in parts], -1), parts[0].rate)
+    samples = parts[0].samples if len(parts) == 1 else torch.cat([part.samples for part in parts], -1)
+    return Audio(samples, parts[0].rate)
 
 
 def read_blocks(path: Path | str) -> Iterator[Audio]:
@@ -75,7 +77,7 @@ def read_blocks(path: Path | str) -> Iterator[Audio]:
         )
 
 
-def resample(audio: Audio, rate: int) -> Audio:
+def resample(audio: types.Audio, rate: int) -> types.Audio:
     """The same sound at another rate (soxr, high quality)."""
     if audio.rate == rate:
         return audio
@@ -83,7 +85,7 @@ def resample(audio: Audio, rate: int) -> Audio:
     return Audio(torch.from_numpy(np.stack(channels)), rate)
 
 
-def resample_blocks(blocks: Iterable[Audio], rate: int) -> Iterator[Audio]:
+def resample_blocks(blocks: Iterable[types.Audio], rate: int) -> Iterator[types.Audio]:
     """Blocks [1, T] of one sound at another rate: together the very samples that `resample` makes of it."""
     stream: soxr.ResampleStream | None = None
     for block in blocks:
@@ -97,7 +99,7 @@ def resample_blocks(blocks: Iterable[Audio], rate: int) -> Iterator[Audio]:
         yield Audio(torch.from_numpy(rest).unsqueeze(0), rate)
 
 
-def fade_out(audio: Audio, seconds: float = FADE_SECONDS) -> Audio:
+def fade_out(audio: types.Audio, seconds: float = FADE_SECONDS) -> Audio:
     """The same sound with a short linear fade at its end, so that a cut does not click."""
     length = min(round(seconds * audio.rate), audio.samples.shape[-1])
     ramp = torch.ones(audio.samples.shape[-1])
@@ -105,27 +107,23 @@ def fade_out(audio: Audio, seconds: float = FADE_SECONDS) -> Audio:
     return Audio(audio.samples * ramp, audio.rate)
 
 
-def write(path: Path | str, audio: Audio) -> None:
-    """Write one sound, samples [1, T], as 16-bit WAV or FLAC, or OGG, by the suffix; whole or not at all."""
-    write_pieces(path, [audio], audio.rate)
+def write(path: Path | str, audio: types.Audio, **output: Any) -> Written:
+    """Write one sound, samples [1, T], as WAV, FLAC or OGG, by the suffix; whole or not at all.
+
+    output: bits, rate, normalize, see audio.output.Output; 16 bits by default.
+    """
+    return write_pieces(path, [audio], audio.rate, Output.parse(output))
 
 
-def write_pieces(path: Path | str, pieces: Iterable[Audio], rate: int) -> None:
+def write_pieces(
+    path: Path | str, pieces: Iterable[types.Audio], rate: int, output: Output | None = None
+) -> Written:
     """The same of a sound that comes in pieces, each held only until it is written."""
-    path = Path(path)
-    formats = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
-    if path.suffix.lower() not in formats:
-        raise UserError(f"cannot write {path.name}: the suffix must be one of {', '.join(formats)}")
-    container, subtype = formats[path.suffix.lower()]
-    with (
-        atomic(path) as temporary,
-        NewFile(temporary) as raw,
-        soundfile.SoundFile(raw, "w", rate, 1, format=container, subtype=subtype) as file,
-    ):
-        for audio in pieces:
-            if audio.samples.shape[0] != 1:
-                raise ValueError(f"write takes one sound, samples [1, T], not {list(audio.samples.shape)}")
-            file.write(audio.samples[0].detach().cpu().clamp(-1, 1).numpy())
+    output = Output() if output is None else output
+    output.subtype(Path(path).name)
+    if output.rate is None:
+        return write_file(Path(path), pieces, rate, output)
+    return write_file(Path(path), resample_blocks(pieces, output.rate), output.rate, output)
 
 
 Decoding = Generator[Audio, None, tuple[float, float | None]]

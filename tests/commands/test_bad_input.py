@@ -122,14 +122,14 @@ def test_a_full_disk(
     import errno
 
     from melgpt import cli
-    from melgpt.audio import io
+    from melgpt.audio import output
 
-    class Full(io.NewFile):
+    class Full(output.NewFile):
         def write(self, data: bytes) -> int:
             self.error = OSError(errno.ENOSPC, "No space left on device")
             return len(data)
 
-    monkeypatch.setattr(io, "NewFile", Full)
+    monkeypatch.setattr(output, "NewFile", Full)
     code = cli.main(["generate", str(trained), "--label", "dog", "--out", str(tmp_path)])
     assert code == 2
     assert "the disk is full" in capsys.readouterr().err
