@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from melgpt.audio.audio import Audio
 from melgpt.audio.io import fade_out, resample
 from melgpt.audio.mel import analyse
 from melgpt.audio.sound import Sound
@@ -20,10 +21,11 @@ from melgpt.gpt.prior import Prior
 from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.gpt.steering import Steering, takes_label
 from melgpt.gpt.vae import GPTVAE
+from melgpt.how import asked, made_by
 from melgpt.native.wanted import kernels_if
 from melgpt.runtime import RuntimeConfig
 from melgpt.streaming import LongSound
-from melgpt.types import Audio, Codes, Mel
+from melgpt.types import Codes, Mel
 
 BATCH = 16
 """Clips that are written at the same time."""
@@ -136,13 +138,13 @@ class SoundModel:
         options = self.sampling(**sampling)
         columns = self._columns(self._prior(), seconds)
         most = max(columns, self._prior().config.columns)
-        asked = _asked(steering, options, seed, seconds)
+        wish = asked(steering, options, seed, seconds)
         sounds: list[Sound] = []
         for first in range(0, n, BATCH):
             streams = random_streams(seed, min(BATCH, n - first), first)
             grids = [grid.cpu() for grid in steering.write(columns, options, streams)]
             for i, (grid, stream) in enumerate(zip(grids, streams, strict=True), first):
-                how = {**asked, "index": i}
+                how = {**wish, "index": i}
                 sounds.append(self._sound(grid, stream, seconds, how, most=most))
         return sounds
 
@@ -162,8 +164,7 @@ class SoundModel:
         otherwise like `generate`.
         """
         steering, options = Steering.of(self._prior(), label, features), self.sampling(**sampling)
-        made = {"index": index, "streamed": True, "model": self.fingerprints, "melgpt": _version()}
-        how = {**_asked(steering, options, seed, seconds), **made}
+        how = {**asked(steering, options, seed, seconds), "index": index, "streamed": True, **self._made_by()}
         return LongSound(
             self.codec, self.vocoder, steering, options, seconds=seconds, seed=seed, index=index, how=how
         )
@@ -248,8 +249,10 @@ class SoundModel:
             ended = min(ended, seconds)
         if codes.grid.shape[-1] == most or ended == seconds:
             audio = fade_out(audio)
-        made = {"ended_at_seconds": round(ended, 3), "model": self.fingerprints, "melgpt": _version()}
-        return Sound(audio, mel, codes, {**how, **made})
+        return Sound(audio, mel, codes, {**how, "ended_at_seconds": round(ended, 3), **self._made_by()})
+
+    def _made_by(self) -> dict[str, Any]:
+        return made_by(self.fingerprints, self.runtime, self.device)
 
     def _mel(self, codes: Codes) -> Mel:
         if codes.codec != self.fingerprints["codec"]:
@@ -300,18 +303,3 @@ class SoundModel:
         if self.vae is None:
             raise UserError("this model folder has no vae.safetensors: make it with `melgpt train vae`")
         return self.vae
-
-
-def _asked(steering: Steering, options: Sampling, seed: int, seconds: float | None) -> dict[str, Any]:
-    """What a prior was asked for, in plain types."""
-    asked: dict[str, Any] = {"label": steering.label, "seed": seed, "seconds": seconds}
-    asked["sampling"] = options.plain()
-    if steering.features is not None:
-        asked["features"] = list(steering.features.shape)
-    return asked
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("melspec-gpt-vqvae")
