@@ -1,5 +1,6 @@
 """How a sound was made, in plain types that go to its JSON: what was asked for, and what computed it."""
 
+import hashlib
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -19,6 +20,8 @@ def asked(steering: Steering, options: Sampling, seed: int, seconds: float | Non
     found["sampling"] = options.plain()
     if steering.features is not None:
         found["features"] = list(steering.features.shape)
+        content = steering.features.contiguous().cpu().numpy().tobytes()
+        found["features_digest"] = hashlib.sha256(content).hexdigest()[:16]
     return found
 
 

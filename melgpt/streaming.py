@@ -18,6 +18,7 @@ from melgpt.audio.io import FADE_SECONDS, fade_out, write_pieces
 from melgpt.audio.output import Output, Written
 from melgpt.audio.picture import show_or_save
 from melgpt.audio.sound import write_how
+from melgpt.checks import seconds_above_0
 from melgpt.codec.codec import Codec
 from melgpt.errors import UserError
 from melgpt.gpt.sampling import Sampling, random_streams
@@ -46,8 +47,7 @@ class LongSound:
         how: dict[str, Any],
     ) -> None:
         """how: how it is made, for `explain`. Raises UserError for a length that is none."""
-        if not 0 < seconds < math.inf:
-            raise UserError(f"seconds must lie above 0 and be finite, not {seconds}")
+        seconds_above_0(seconds)
         self.codec, self.vocoder, self.steering, self.options = codec, vocoder, steering, options
         self.seconds, self.seed, self.index, self.how = seconds, seed, index, how
         scale = codec.scale

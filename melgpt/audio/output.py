@@ -3,9 +3,9 @@
 import math
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Annotated, Literal
+from typing import IO, Annotated, Any, Literal
 
 import numpy as np
 import soundfile
@@ -55,7 +55,7 @@ class Output(Config):
         if suffix not in FORMATS:
             raise UserError(f"cannot write {name}: the suffix must be one of {', '.join(FORMATS)}")
         container, subtypes = FORMATS[suffix]
-        bits = str(self.bits) if self.bits else next(iter(subtypes))
+        bits = self._bits(subtypes)
         if bits not in subtypes:
             can = (
                 f"takes bits {' or '.join(subtypes)}" if "" not in subtypes else "has no bits: leave them out"
@@ -72,18 +72,23 @@ class Output(Config):
             most = MOST_BYTES / each / rate
             raise UserError(f"a WAV file holds up to {most:.0f} s at {rate} Hz, not {seconds:.7g}; take FLAC")
 
-    def told(self, name: str, rate: int) -> dict[str, object]:
-        """The same in plain types, for the JSON of a sound with this rate."""
-        container, _ = self.subtype(name)
-        bits = self.bits or next(iter(FORMATS[Path(name).suffix.lower()][1]))
-        told = {"format": container.lower(), "rate": self.rate or rate, "normalize": self.normalize}
-        return told | ({"bits": bits} if bits else {})
+    def _bits(self, subtypes: dict[str, str]) -> str:
+        """Those that were asked for, or a format's default."""
+        return next(iter(subtypes)) if self.bits is None else self.bits
 
 
 @dataclass(frozen=True)
 class Written:
-    """Level of a sound that was written."""
+    """How a sound was written, and its level."""
 
+    format: str
+    """wav, flac or ogg."""
+    rate: int
+    """In Hz."""
+    bits: str
+    """16, 24 or 32f; nothing where the format has none."""
+    normalize: bool
+    """Whether its peak was to be brought to PEAK_DBFS."""
     peak_dbfs: float
     """Its peak in dB of full scale, before what is above is cut off; -inf for digital silence."""
     gain_db: float
@@ -93,23 +98,33 @@ class Written:
     def nearly_silent(self) -> bool:
         return self.peak_dbfs < NEARLY_SILENT_DBFS
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """The same in plain types, for the JSON of a sound; no number stands for digital silence."""
+        told = asdict(self)
+        told["peak_dbfs"] = round(self.peak_dbfs, 2) if math.isfinite(self.peak_dbfs) else None
+        told["gain_db"] = round(self.gain_db, 2)
+        return told
+
 
 def write_file(path: Path, pieces: Iterable[Audio], rate: int, output: Output) -> Written:
     """Write a sound in pieces [1, T], which all have the file's rate; only one is held at a time.
 
     Raises UserError for what the format cannot hold and for samples that are not finite numbers.
     """
-    container, _ = output.subtype(path.name)
+    container, subtype = output.subtype(path.name)
     if container != "WAV" and rate > MOST_RATE:
         raise UserError(f"{container} holds up to {MOST_RATE} Hz, not {rate}: give another rate, or take WAV")
+    bits = next(bits for bits, name in FORMATS[path.suffix.lower()][1].items() if name == subtype)
+    about = (container.lower(), rate, bits, output.normalize)
     if not output.normalize:
-        return Written(_decibels(_write(path, pieces, rate, output)), 0.0)
+        return Written(*about, _decibels(_write(path, pieces, rate, output)), 0.0)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=path.parent) as store:
         peak = _decibels(_keep(pieces, store))
         gain = 0.0 if peak < NEARLY_SILENT_DBFS else PEAK_DBFS - peak
         _write(path, _kept(store, rate, 10 ** (gain / 20)), rate, output)
-    return Written(peak + gain, gain)
+    return Written(*about, peak + gain, gain)
 
 
 def _write(path: Path, pieces: Iterable[Audio], rate: int, output: Output) -> float:

@@ -8,7 +8,7 @@ changed. Options of a recipe are changed with key=value, for example train.codec
 import argparse
 from pathlib import Path
 
-from melgpt.arguments import MEMORY_HELP, memory_size
+from melgpt.arguments import MEMORY_HELP, command_line, memory_size
 from melgpt.paths import RECIPE_HELP, recipe_of
 
 
@@ -21,15 +21,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from melgpt.audio.picture import open_matplotlib
     from melgpt.native.wanted import kernels_if
     from melgpt.progress import say
     from melgpt.training.fit import Run
     from melgpt.training.recipe import Recipe
 
     recipe = Recipe.read(args.recipe or recipe_of(args.out), args.changes)
+    open_matplotlib()
     run = Run(args.out, recipe, memory=args.memory)
     with kernels_if(recipe.runtime.compile != "off"):
         run.fit(args.source)
     first = run.labels[0]
-    say(f'done: melgpt generate {args.out} --label "{first}" -n 8 --out new/')
+    label = [f"--label={first}"] if first.startswith("-") else ["--label", first]
+    say(f"done: {command_line('generate', args.out, *label, '-n', 8, '--out', 'new/')}")
     return 0

@@ -26,11 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from melgpt.audio.io import read, resample
     from melgpt.audio.mel import analyse
-    from melgpt.audio.picture import contact_sheet
+    from melgpt.audio.picture import contact_sheet, open_matplotlib
     from melgpt.commands.generate import file_name, save_sounds
     from melgpt.model_folder import load
 
     ends = [read(file) for file in (args.first, args.last)]
+    open_matplotlib()
     model = load(args.model, **runtime_of(args))
     sounds = model.interpolate(*ends, steps=args.steps, seed=args.seed, temperature=args.temperature)
     name = f"{file_name(args.first.stem)}_to_{file_name(args.last.stem)}"

@@ -55,10 +55,12 @@ def test_an_unknown_label_names_the_nearest(trained: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--seconds", "inf", "seconds must lie"),
-        ("--seconds", "nan", "seconds must lie"),
-        ("--seconds", -1, "seconds must lie"),
-        ("-n", 0, "-n must be at least 1"),
+        ("--seconds", "inf", "--seconds must be a number above 0 (given: inf)"),
+        ("--seconds", "nan", "--seconds must be a number above 0 (given: nan)"),
+        ("--seconds", 0, "--seconds must be a number above 0 (given: 0.0)"),
+        ("-n", 0, "-n must be at least 1 (you gave 0)"),
+        ("--seed", -1, "--seed must be at least 0 (you gave -1)"),
+        ("--rate", 100, "rate"),
         ("--temperature", -1, "temperature"),
         ("--top-p", 2, "top_p"),
         ("--seed", "x", "--seed"),
