@@ -85,6 +85,11 @@ def _run(module: object, args: argparse.Namespace) -> int:
         return complain(str(error))
     except BrokenPipeError:
         raise
+    except UnicodeEncodeError:
+        if sys.getfilesystemencoding() in ("utf-8", "utf8"):
+            traceback.print_exc()
+            return 1
+        return complain("a file's name has letters that this terminal's encoding lacks: set PYTHONUTF8=1")
     except OSError as error:
         if (message := disk_message(error)) is None:
             traceback.print_exc()

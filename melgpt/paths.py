@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -191,3 +192,19 @@ def disk_message(error: OSError) -> str | None:
 def cache_folder() -> Path:
     """Where things are kept that can be made again: $XDG_CACHE_HOME/melgpt, or .cache/melgpt at home."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "melgpt"
+
+
+def scratch_folder() -> Path:
+    """This user's own folder among the temporary files. Raises OSError where there can be none.
+
+    What lies there is run (compiled kernels), so that no one else may have put it there.
+    """
+    own = os.getuid() if hasattr(os, "getuid") else 0  # Windows has a temporary folder for each user
+    folder = Path(tempfile.gettempdir()) / f"melgpt-{own}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if os.name == "posix" and (
+        not stat.S_ISDIR(found.st_mode) or found.st_uid != own or found.st_mode & 0o022
+    ):
+        raise PermissionError(f"{folder} is not this user's own folder")
+    return folder

@@ -9,7 +9,7 @@ nothing changed. Options of a recipe are changed with key=value, for example tra
 import argparse
 from pathlib import Path
 
-from melgpt.arguments import MEL_HELP, MEMORY_HELP, memory_size, with_mel
+from melgpt.arguments import MEL_HELP, MEMORY_HELP, command_line, memory_size, with_mel
 from melgpt.paths import RECIPE_HELP, recipe_of
 
 
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from functools import partial
 
+    from melgpt.audio.picture import open_matplotlib
     from melgpt.data.preset import mel_for
     from melgpt.native.wanted import kernels_if
     from melgpt.progress import say
@@ -40,9 +41,11 @@ def run(args: argparse.Namespace) -> int:
     recipe = Recipe.read(args.recipe or recipe_of(args.out), changes, auto=auto)
     if prepared:
         check_changes(changes, recipe, args.source)
+    open_matplotlib()
     run = Run(args.out, recipe, memory=args.memory)
     with kernels_if(recipe.runtime.compile != "off"):
         run.fit(args.source)
     first = run.labels[0]
-    say(f'done: melgpt generate {args.out} --label "{first}" -n 8 --out new/')
+    label = [f"--label={first}"] if first.startswith("-") else ["--label", first]
+    say(f"done: {command_line('generate', args.out, *label, '-n', 8, '--out', 'new/')}")
     return 0

@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_sound(model: SoundModel, ends: list[Path])
             ["generate", "RUN", "--from", "vae", "--label", "dog", "--out", "x"],
             "the VAE knows neither classes",
         ),
-        (["generate", "RUN", "--from", "vae", "--seconds", 99, "--out", "x"], "seconds must lie above 0"),
+        (["generate", "RUN", "--from", "vae", "--seconds", 99, "--out", "x"], "seconds must be at most"),
     ],
 )
 def test_a_mistake_gets_one_clear_line(
