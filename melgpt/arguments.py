@@ -40,10 +40,10 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
     """What melgpt.runtime.RuntimeConfig holds, for the commands that open a model."""
     group = parser.add_argument_group(
         "how to compute",
-        "Same machine, versions and options: same bytes. Another precision, device, number of threads or "
-        "--compile changes the rounding: what is encoded and decoded stays the same but for that, sampled "
-        "sounds may be others. With --precision fp32 they nearly always have the same codes. Each sound's "
-        "JSON says what was used.",
+        "Same machine, versions and options: same bytes. Another precision, device, number of threads or\n"
+        "--compile changes the rounding: what is encoded and decoded stays the same but for that, sampled\n"
+        "sounds may be others. With --precision fp32 they nearly always have the same codes. The JSON of\n"
+        "each new sound says what was used.",
     )
     group.add_argument(
         "--precision", choices=["auto", "fp32", "bf16"], default="auto", help="of the weights (auto)"

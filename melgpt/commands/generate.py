@@ -1,4 +1,4 @@
-"""New sounds from a model: a WAV, a picture and a JSON of how it was made for each."""
+"""New sounds from a model: a sound file, a picture and a JSON of how it was made for each."""
 
 import argparse
 import hashlib
@@ -151,6 +151,7 @@ def save_sounds(
     By the names given, or by label, seed and number; video: name of the one that they are for. output:
     audio.output.Output of the sounds. Overwritten and nearly silent ones are counted in a line each.
     """
+    from melgpt.audio.output import NEARLY_SILENT_DBFS
     from melgpt.audio.sound import write_how
 
     paths: list[Path] = []
@@ -173,7 +174,8 @@ def save_sounds(
     if replaced:
         say(f"{_files(replaced)} overwritten; choose another --out to keep both")
     if silent:
-        say(f"{len(silent)} of {len(paths)} nearly silent (peak below -50 dBFS), first {silent[0]}")
+        level = f"peak below {NEARLY_SILENT_DBFS:.0f} dBFS"
+        say(f"{len(silent)} of {len(paths)} nearly silent ({level}), first {silent[0]}")
     return paths
 
 
