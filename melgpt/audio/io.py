@@ -73,7 +73,7 @@ def read(path: Path | str, rate: int | None = None, findings: list[Finding] | No
     return Audio(samples, parts[0].rate)
 
 
-def read_blocks(path: Path | str, findings: list[Finding] | None = None) -> Iterator[types.Audio]:
+def read_blocks(path: Path | str, findings: list[Finding] | None = None) -> Iterator[Audio]:
     """The same in blocks of some BLOCK samples, one at a time in memory, however long the file is.
 
     Files that were joined into one follow each other, at the rate of the first. Raises as `read` does, and
@@ -87,7 +87,7 @@ def read_blocks(path: Path | str, findings: list[Finding] | None = None) -> Iter
     rate = 0
     for run_rate, run in groupby(_mono_blocks(path, findings), key=lambda block: block.rate):
         rate = rate or run_rate
-        yield from resample_blocks(run, rate)
+        yield from (Audio(block.samples, block.rate) for block in resample_blocks(run, rate))
     if not rate:
         raise AudioError(f"{path}: no sound could be decoded")
 
