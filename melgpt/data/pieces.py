@@ -50,8 +50,7 @@ def cut(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pieces:
             if all(finding.action == audit.KEPT for finding in findings):
                 result.pieces.append(_piece(clip.samples, clip.start, scale))
     except TooShortError as error:
-        detail = f"{error.seconds:.3f} s; at least {config.min_seconds} s needed"
-        return _nothing(path, audit.TOO_SHORT, detail)
+        return _nothing(path, audit.TOO_SHORT, str(error))
     except TruncatedAudioError as error:
         return _nothing(path, audit.TRUNCATED, _reason(error, whole))
     except FileNotFoundError:
