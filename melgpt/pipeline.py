@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from melgpt.audio.io import fade_out, resample
-from melgpt.audio.mel import analyse
+from melgpt.audio.io import fade_out
 from melgpt.audio.sound import Sound
 from melgpt.codec.codec import Codec
 from melgpt.errors import UserError
@@ -20,7 +19,7 @@ from melgpt.gpt.prior import Prior
 from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.gpt.steering import Steering, takes_label
 from melgpt.gpt.vae import GPTVAE
-from melgpt.native.wanted import kernels_if
+from melgpt.recoding import Recoder
 from melgpt.runtime import RuntimeConfig
 from melgpt.streaming import LongSound
 from melgpt.types import Audio, Codes, Mel
@@ -31,7 +30,7 @@ MOST_SECONDS = 600
 """Longest sound that is held as a whole, with its mel and codes; see `SoundModel.stream` for longer ones."""
 
 
-class SoundModel:
+class SoundModel(Recoder):
     """A codec, a vocoder and, where they were trained, a prior and a VAE that belong together."""
 
     def __init__(
@@ -45,20 +44,14 @@ class SoundModel:
         runtime: RuntimeConfig | None = None,
     ) -> None:
         """fingerprints: that of each part. Raises UserError where the parts do not fit each other."""
-        if vocoder.scale != codec.scale:
-            raise UserError(
-                f"codec and vocoder have different mel scales: the codec's is {codec.scale!r}, "
-                f"the vocoder's is {vocoder.scale!r}"
-            )
+        super().__init__(codec, vocoder, fingerprints, RuntimeConfig() if runtime is None else runtime)
         for writer in (part.config for part in (prior, vae) if part is not None):
             if (writer.codebook, writer.rows) != (codec.codebook_size, codec.config.rows):
                 raise UserError(
                     f"the {writer.kind} writes {writer.rows} rows of {writer.codebook} codes, the codec "
                     f"reads {codec.config.rows} rows of {codec.codebook_size}: they were not trained together"
                 )
-        self.codec, self.vocoder, self.prior, self.vae = codec, vocoder, prior, vae
-        self.fingerprints = fingerprints
-        self.runtime = RuntimeConfig() if runtime is None else runtime
+        self.prior, self.vae = prior, vae
         self.device = self.runtime.place([part for part in (codec, vocoder, prior, vae) if part is not None])
         self.runtime.compile_all([codec.decoder, vocoder])
 
@@ -85,33 +78,6 @@ class SoundModel:
     def max_seconds(self) -> float:
         """Longest sound that the prior writes in one go; longer ones are written in a window that slides."""
         return self._longest(self._prior())
-
-    @property
-    def _column_frames(self) -> int:
-        return self.codec.config.network.token_size[1]
-
-    @torch.inference_mode()
-    def encode(self, audio: Audio) -> Codes:
-        """One sound, any rate and length → its codes."""
-        with kernels_if(self.runtime.compile != "off"):
-            mel = analyse(resample(audio, self.codec.scale.rate), self.codec.scale)
-        grid = self.codec.tokenize(mel.values.to(self.device)).cpu()
-        return Codes(grid, self.codec.codebook_size, self.fingerprints["codec"], mel.values.shape[-1])
-
-    @torch.inference_mode()
-    def decode(self, codes: Codes) -> Audio:
-        """Codes → sound. Raises UserError for codes of another codec."""
-        return self._synthesise(self._mel(codes), None)
-
-    def reconstruct(self, audio: Audio) -> Audio:
-        """Through the codec and back: what the codes keep of a sound."""
-        restored = self.decode(self.encode(audio))
-        # The mel leaves out the last fraction of a frame: the sound gets its own length back, to the sample.
-        length = round(audio.seconds * restored.rate)
-        return Audio(
-            F.pad(restored.samples, (0, max(0, length - restored.samples.shape[-1])))[..., :length],
-            restored.rate,
-        )
 
     @torch.inference_mode()
     def generate(
@@ -252,25 +218,9 @@ class SoundModel:
         return Sound(audio, mel, codes, {**how, **made})
 
     def _mel(self, codes: Codes) -> Mel:
-        if codes.codec != self.fingerprints["codec"]:
-            raise UserError(
-                f"these codes were made by codec {codes.codec}, this model has codec "
-                f"{self.fingerprints['codec']}: encode the sound again with this model"
-            )
-        rows, most = self.codec.config.rows, codes.grid.shape[-1] * self._column_frames
-        if not codes.grid.numel() or int(codes.grid.min()) < 0:
-            raise UserError("codes are numbers from 0 on, at least a column of them")
-        if codes.grid.shape[-2] != rows or int(codes.grid.max()) >= self.codec.codebook_size:
-            raise UserError(
-                f"this codec reads {rows} rows of codes below {self.codec.codebook_size}, not "
-                f"{codes.grid.shape[-2]} rows of codes up to {int(codes.grid.max())}"
-            )
-        if codes.frames is not None and not 0 < codes.frames <= most:
-            raise UserError(
-                f"{codes.grid.shape[-1]} columns of codes are up to {most} frames, not {codes.frames}"
-            )
+        frames, _ = self._check(codes)
         values = self.codec.detokenize(codes.grid.to(self.device)).cpu()
-        return Mel(values if codes.frames is None else values[..., : codes.frames], self.codec.scale)
+        return Mel(values[..., :frames], self.codec.scale)
 
     def _synthesise(self, mel: Mel, stream: torch.Generator | None) -> Audio:
         return Audio(self.vocoder(mel.values.to(self.device), generator=stream).cpu(), mel.scale.rate)

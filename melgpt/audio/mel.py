@@ -2,8 +2,8 @@
 
 Magnitude STFT (centred, reflected at the start) → Slaney mel bands → floor → log → [0, 1].
 Frames whose window would reach past the end of the sound are left out, so that 220500 samples give the
-originals' 860 frames. Equal to librosa's chain within 1e-5. One-shots are too short to lose their end: silence
-follows them, so that there is a frame for each hop.
+originals' 860 frames. Equal to librosa's chain within 1e-5. One-shots are too short to lose their end:
+silence follows them, so that there is a frame for each hop.
 """
 
 import math

@@ -10,6 +10,8 @@ from typing import Any
 from melgpt.arguments import add_runtime, add_sampling, runtime_of, sampling_of
 from melgpt.progress import say
 
+SOUND_SUFFIXES = (".wav", ".flac", ".ogg")
+"""What a sound can be written as."""
 STREAMED_SECONDS = 60
 """Longer sounds are written while they are made, in constant memory."""
 
@@ -38,7 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed and options, same sounds (0)")
     add_sampling(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="folder to write to, or for a single sound a file (.wav, .flac, .ogg)",
+    )
     add_runtime(parser)
 
 
@@ -57,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
     if args.source == "vae":
         if args.label or args.features:
             raise UserError("the VAE knows neither classes nor videos: leave out --label and --features")
-        for path in save_sounds(model.generate_from_vae(**options), args.out):
+        place = _place(args.out, args.n)
+        for path in save_sounds(model.generate_from_vae(**options), **place):
             print(path)
         return 0
     video = [Path(name) for name in args.features.split(",")] if args.features else []
@@ -68,12 +77,24 @@ def run(args: argparse.Namespace) -> int:
         features = torch.from_numpy(read_joined(video))
     labels = args.label or ([None] if video else list(model.labels) or [None])
     model.check_labels([label for label in labels if label is not None])
+    place = _place(args.out, args.n * len(labels))
     for label in labels:
         long = args.seconds is not None and args.seconds > STREAMED_SECONDS
         sounds = (_streamed if long else _held)(model, label=label, features=features, **options)
-        for path in save_sounds(sounds, args.out, video=video[0].stem if video else ""):
+        for path in save_sounds(sounds, **place, video=video[0].stem if video else ""):
             print(path)
     return 0
+
+
+def _place(out: Path, sounds: int) -> dict[str, Any]:
+    """Where `save_sounds` is to write so many sounds. Raises UserError for a file that is to hold several."""
+    from melgpt.errors import UserError
+
+    if out.is_dir() or out.suffix.lower() not in SOUND_SUFFIXES:
+        return {"folder": out}
+    if sounds > 1:
+        raise UserError(f"--out {out} is one sound file, these are {sounds} sounds: give a folder")
+    return {"folder": out.parent, "names": [out.stem], "suffix": out.suffix}
 
 
 def _held(model: Any, **options: Any) -> Iterable[Any]:
@@ -88,11 +109,16 @@ def _streamed(model: Any, *, n: int, **options: Any) -> Iterator[Any]:
 
 
 def save_sounds(
-    sounds: Iterable[Any], folder: Path, names: list[str] | None = None, video: str = ""
+    sounds: Iterable[Any],
+    folder: Path,
+    names: list[str] | None = None,
+    video: str = "",
+    suffix: str = ".wav",
 ) -> list[Path]:
-    """WAV, PNG and JSON of each sound; returns the paths of the WAVs.
+    """Sound file, PNG and JSON of each sound; returns the paths of the sound files.
 
-    By the names given, or by label, seed and number; video: name of the one that they are for.
+    By the names given, or by label, seed and number; video: name of the one that they are for; suffix: one of
+    SOUND_SUFFIXES.
     """
     paths: list[Path] = []
     replaced = 0
@@ -100,7 +126,7 @@ def save_sounds(
         how = sound.how
         label = "_".join(file_name(part) for part in (video, how["label"]) if part)
         name = names[number] if names else f"{label}_seed{how['seed']}_{how['index']:03d}"
-        path = folder / f"{name}.wav"
+        path = folder / f"{name}{suffix}"
         replaced += _made_otherwise(path.with_suffix(".json"), how)
         sound.save(path)
         sound.plot(path.with_suffix(".png"))

@@ -115,8 +115,8 @@ def prepare(
             return Prepared.read(out)
         if missed:
             say(
-                f"{out}: made anew, as sounds below {EARLIER_MIN_SECONDS:g} s, of which an earlier version left "
-                f"out {missed}, are learnt now; data.min_seconds={EARLIER_MIN_SECONDS:g} keeps the old set"
+                f"{out}: made anew, as sounds below {EARLIER_MIN_SECONDS:g} s, of which an earlier version "
+                f"left out {missed}, are learnt now (data.min_seconds={EARLIER_MIN_SECONDS:g}: not)"
             )
         elif before is not None:
             say(f"{out}: was prepared from other files or with other options, and is made anew")

@@ -235,7 +235,7 @@ def test_a_set_of_the_earlier_default_is_made_anew_where_it_left_one_shots_out(
     assert run(sounds, tmp_path / "out").clips == before.clips + 1
     said = capsys.readouterr().err
     assert "sounds below 0.2 s, of which an earlier version left out 1, are learnt now" in said
-    assert "data.min_seconds=0.2 keeps the old set" in said
+    assert "are learnt now (data.min_seconds=0.2: not)" in said
 
 
 @pytest.mark.parametrize("what", ["file added", "file changed", "options", "scale", "gone"])
