@@ -90,7 +90,7 @@ def sampling_of(args: argparse.Namespace) -> dict[str, Any]:
 def add_output(parser: argparse.ArgumentParser) -> None:
     """What melgpt.audio.output.Output holds, and the format, for the commands that write new sounds."""
     group = parser.add_argument_group("how sounds are written")
-    group.add_argument("--format", choices=["wav", "flac", "ogg"], default="wav", help="of the files (wav)")
+    group.add_argument("--format", choices=["wav", "flac", "ogg"], help="of the files (wav)")
     group.add_argument("--rate", type=positive, metavar="HZ", help="sampling rate (as the model has it)")
     group.add_argument(
         "--bits",

@@ -11,13 +11,11 @@ import torch
 from torch.nn import functional as F
 
 from melgpt.audio.audio import Audio
-from melgpt.audio.given import Sounds, as_audio, each
-from melgpt.audio.io import fade_out, resample
-from melgpt.audio.mel import analyse
+from melgpt.audio.given import Sounds, as_audio
+from melgpt.audio.io import fade_out
 from melgpt.audio.sound import Sound
 from melgpt.checks import seconds_above_0, whole
 from melgpt.codec.codec import Codec
-from melgpt.data.codes_file import as_codes
 from melgpt.errors import UserError
 from melgpt.gpt.order import fill_up, flatten, unflatten
 from melgpt.gpt.prior import Prior
@@ -25,7 +23,7 @@ from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.gpt.steering import Steering, takes_label
 from melgpt.gpt.vae import GPTVAE
 from melgpt.how import asked, made_by
-from melgpt.native.wanted import kernels_if
+from melgpt.recoding import Recoder
 from melgpt.runtime import RuntimeConfig
 from melgpt.streaming import LongSound
 from melgpt.types import Codes, Mel
@@ -36,7 +34,7 @@ MOST_SECONDS = 600
 """Longest sound that is held as a whole, with its mel and codes; see `SoundModel.stream` for longer ones."""
 
 
-class SoundModel:
+class SoundModel(Recoder):
     """A codec, a vocoder and, where they were trained, a prior and a VAE that belong together."""
 
     def __init__(
@@ -50,20 +48,14 @@ class SoundModel:
         runtime: RuntimeConfig | None = None,
     ) -> None:
         """fingerprints: that of each part. Raises UserError where the parts do not fit each other."""
-        if vocoder.scale != codec.scale:
-            raise UserError(
-                f"codec and vocoder have different mel scales: the codec's is {codec.scale!r}, "
-                f"the vocoder's is {vocoder.scale!r}"
-            )
+        super().__init__(codec, vocoder, fingerprints, RuntimeConfig() if runtime is None else runtime)
         for writer in (part.config for part in (prior, vae) if part is not None):
             if (writer.codebook, writer.rows) != (codec.codebook_size, codec.config.rows):
                 raise UserError(
                     f"the {writer.kind} writes {writer.rows} rows of {writer.codebook} codes, the codec "
                     f"reads {codec.config.rows} rows of {codec.codebook_size}: they were not trained together"
                 )
-        self.codec, self.vocoder, self.prior, self.vae = codec, vocoder, prior, vae
-        self.fingerprints = fingerprints
-        self.runtime = RuntimeConfig() if runtime is None else runtime
+        self.prior, self.vae = prior, vae
         self.device = self.runtime.place([part for part in (codec, vocoder, prior, vae) if part is not None])
         self.runtime.compile_all([codec.decoder, vocoder])
 
@@ -95,51 +87,7 @@ class SoundModel:
         """Longest sound that the prior writes in one go; longer ones are written in a window that slides."""
         return self._longest(self._prior())
 
-    @property
-    def _column_frames(self) -> int:
-        return self.codec.config.network.token_size[1]
-
-    def encode(self, sound: Sounds) -> Any:
-        """A sound, any rate and length → its Codes; a list of sounds → a list.
-
-        sound: an Audio, or the path of a sound or video file. Raises UserError for what is no sound.
-        """
-        return each(sound, lambda one: self._encode(as_audio(one)))
-
     @torch.inference_mode()
-    def _encode(self, audio: Audio) -> Codes:
-        with kernels_if(self.runtime.compile != "off"):
-            mel = analyse(resample(audio, self.codec.scale.rate), self.codec.scale)
-        grid = self.codec.tokenize(mel.values.to(self.device)).cpu()
-        return Codes(grid, self.codec.codebook_size, self.fingerprints["codec"], mel.values.shape[-1])
-
-    def decode(self, codes: Any) -> Any:
-        """Codes, or the path of a file of codes → Audio; a list of them → a list.
-
-        Raises UserError for codes of another codec.
-        """
-        return each(codes, lambda one: self._decode(as_codes(one)))
-
-    @torch.inference_mode()
-    def _decode(self, codes: Codes) -> Audio:
-        return self._synthesise(self._mel(codes), None)
-
-    def reconstruct(self, sound: Sounds) -> Any:
-        """Through the codec and back, what the codes keep of a sound: Audio of the same length.
-
-        sound: an Audio, the path of a file, or a list of these, which gives a list.
-        """
-        return each(sound, lambda one: self._reconstruct(as_audio(one)))
-
-    def _reconstruct(self, audio: Audio) -> Audio:
-        restored = self._decode(self._encode(audio))
-        # The mel leaves out the last fraction of a frame: the sound gets its own length back, to the sample.
-        length = round(audio.seconds * restored.rate)
-        return Audio(
-            F.pad(restored.samples, (0, max(0, length - restored.samples.shape[-1])))[..., :length],
-            restored.rate,
-        )
-
     def generate(
         self,
         *,
@@ -249,7 +197,7 @@ class SoundModel:
         vae, silence = self._vae(), self.codec.silent_column()
         # No more than the VAE reads of it.
         heard = [Audio(a.samples[..., : math.ceil(self._longest(vae) * a.rate)], a.rate) for a in ends]
-        tokens = [flatten(self._encode(audio).grid.to(self.device))[0] for audio in heard]
+        tokens = [flatten(self.encode(audio).grid.to(self.device))[0] for audio in heard]
         places, _ = vae.encode(torch.stack([fill_up(row, silence, vae.length) for row in tokens]))
         begin, end = (min(audio.seconds, self._longest(vae)) for audio in ends)
         shares = [i / (steps - 1) for i in range(steps)]
@@ -307,25 +255,9 @@ class SoundModel:
         return made_by(self.fingerprints, self.runtime, self.device)
 
     def _mel(self, codes: Codes) -> Mel:
-        if codes.codec != self.fingerprints["codec"]:
-            raise UserError(
-                f"these codes were made by codec {codes.codec}, this model has codec "
-                f"{self.fingerprints['codec']}: encode the sound again with this model"
-            )
-        rows, most = self.codec.config.rows, codes.grid.shape[-1] * self._column_frames
-        if not codes.grid.numel() or int(codes.grid.min()) < 0:
-            raise UserError("codes are numbers from 0 on, at least a column of them")
-        if codes.grid.shape[-2] != rows or int(codes.grid.max()) >= self.codec.codebook_size:
-            raise UserError(
-                f"this codec reads {rows} rows of codes below {self.codec.codebook_size}, not "
-                f"{codes.grid.shape[-2]} rows of codes up to {int(codes.grid.max())}"
-            )
-        if codes.frames is not None and not 0 < codes.frames <= most:
-            raise UserError(
-                f"{codes.grid.shape[-1]} columns of codes are up to {most} frames, not {codes.frames}"
-            )
+        frames, _ = self._check(codes)
         values = self.codec.detokenize(codes.grid.to(self.device)).cpu()
-        return Mel(values if codes.frames is None else values[..., : codes.frames], self.codec.scale)
+        return Mel(values[..., :frames], self.codec.scale)
 
     def _synthesise(self, mel: Mel, stream: torch.Generator | None) -> Audio:
         return Audio(self.vocoder(mel.values.to(self.device), generator=stream).cpu(), mel.scale.rate)

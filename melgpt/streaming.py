@@ -1,18 +1,17 @@
 """Sounds of any length in constant memory: columns, mel and samples flow through in pieces.
 
-The codec normalises over the whole map that it decodes, so that pieces are never quite the whole: each is as
-long as the sounds that the prior has learnt and overlaps the next by a quarter, in which the mels are
-cross-faded. A grid of one piece is decoded as it is as a whole.
+A piece is as long as the sounds that the prior has learnt.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from melgpt import types
 from melgpt.audio.audio import Audio
 from melgpt.audio.io import FADE_SECONDS, fade_out, write_pieces
 from melgpt.audio.output import Output, Written
@@ -20,6 +19,7 @@ from melgpt.audio.picture import show_or_save
 from melgpt.audio.sound import write_how
 from melgpt.checks import seconds_above_0
 from melgpt.codec.codec import Codec
+from melgpt.codec.pieces import mel_pieces
 from melgpt.errors import UserError
 from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.gpt.steering import Steering
@@ -52,10 +52,10 @@ class LongSound:
         self.seconds, self.seed, self.index, self.how = seconds, seed, index, how
         scale = codec.scale
         self.frames = math.ceil(seconds * scale.rate / scale.hop)
-        self._picture = _Picture(self.frames)
+        self._picture = Picture(self.frames)
 
     def __iter__(self) -> Iterator[Audio]:
-        self._picture = _Picture(self.frames)
+        self._picture = Picture(self.frames)
         seconds = 0.0
         with progress("sound", round(self.seconds)) as bar:
             for audio in self._pieces():
@@ -65,9 +65,7 @@ class LongSound:
 
     def save(self, path: Path | str, **output: Any) -> Written:
         """Write the sound, as `Sound.save`. Raises UserError where a WAV cannot hold it."""
-        rate, how = self.codec.scale.rate, Output.parse(output)
-        how.check_length(Path(path).name, self.seconds, rate)
-        return write_pieces(path, self, rate, how)
+        return save_pieces(path, self, self.codec.scale.rate, self.seconds, **output)
 
     def plot(self, path: Path | str | None = None) -> Any:
         """A picture of the mel, as `Sound.plot`, as far as it was read. Raises UserError if nothing was."""
@@ -89,61 +87,32 @@ class LongSound:
         grids = self.steering.stream(self.codec.config.columns(self.frames), self.options, streams)
 
         def mels() -> Iterator[Tensor]:
-            for mel in _first(mel_pieces(self.codec, grids, context), self.frames):
+            for mel in first_of(mel_pieces(self.codec, grids, context), self.frames):
                 self._picture.add(mel.cpu())
                 yield mel
 
         # Half of a piece is new at least.
         shared = 2 * getattr(self.vocoder, "reach", OVERLAP / 2)
         frames = max(context * network.token_size[1], round(2 * shared))
-        parts = _first(in_pieces(self.vocoder, mels(), frames, phases), round(self.seconds * scale.rate))
+        parts = first_of(in_pieces(self.vocoder, mels(), frames, phases), round(self.seconds * scale.rate))
         for samples, last in _with_end(parts, scale):
             audio = Audio(samples.cpu(), scale.rate)
             yield fade_out(audio) if last else audio
 
 
-def mel_pieces(codec: Codec, grids: Iterator[Tensor], columns: int) -> Iterator[Tensor]:
-    """The next frames [1, F, n] of the mel of a grid that comes in columns [1, H, n].
+def save_pieces(
+    path: Path | str, pieces: Iterable[types.Audio], rate: int, seconds: float, **output: Any
+) -> Written:
+    """Write a sound of so many seconds that comes in pieces, as `audio.io.write` writes a whole one.
 
-    So many columns, at least 2, are decoded together; a grid of no more gives what `codec.detokenize` does.
+    Raises UserError where a WAV cannot hold it.
     """
-    columns = max(columns, 2)
-    frames, shared = codec.config.network.token_size[1], max(1, columns // 4)
-    device = codec.before.weight.device
-    tail: Tensor | None = None
-    for grid, new, last in _windows(grids, columns, columns - shared):
-        mel = codec.detokenize(grid.to(device))[..., (grid.shape[-1] - new) * frames :]
-        if tail is not None:
-            rise = torch.linspace(0, 1, tail.shape[-1], device=device)
-            mel[..., : tail.shape[-1]] = tail.lerp(mel[..., : tail.shape[-1]], rise)
-        if last:
-            yield mel
-        else:
-            yield mel[..., : -shared * frames]
-            tail = mel[..., -shared * frames :].clone()
+    how = Output.parse(output)
+    how.check_length(Path(path).name, seconds, rate)
+    return write_pieces(path, pieces, rate, how)
 
 
-def _windows(grids: Iterator[Tensor], columns: int, step: int) -> Iterator[tuple[Tensor, int, bool]]:
-    """Windows [1, H, columns] of a grid, how many of their last columns are new or blended, whether the last.
-
-    Each begins `step` columns after the one before; the last one ends with the grid, and is as long.
-    """
-    held: Tensor | None = None
-    begun = False
-    for grid in grids:
-        held = grid if held is None else torch.cat([held, grid], dim=-1)
-        # The columns of the window before stay, for a last window that needs more of them.
-        while held.shape[-1] > (step if begun else 0) + columns:
-            first = step if begun else 0
-            held = held[..., first:]
-            yield held[..., :columns], columns, False
-            begun = True
-    if held is not None:
-        rest = held.shape[-1] - (step if begun else 0)
-        yield held[..., -columns:], rest, True
-
-
-def _first(pieces: Iterator[Tensor], length: int) -> Iterator[Tensor]:
+def first_of(pieces: Iterator[Tensor], length: int) -> Iterator[Tensor]:
     """The pieces [..., n] up to a whole length."""
     for piece in pieces:
         if length <= 0:
@@ -164,10 +133,11 @@ def _with_end(pieces: Iterator[Tensor], scale: MelScale) -> Iterator[tuple[Tenso
         yield held, True
 
 
-class _Picture:
-    """A mel of any length in at most PICTURE_COLUMNS columns."""
+class Picture:
+    """A mel of any length in at most PICTURE_COLUMNS columns, each the mean of `each` frames."""
 
     def __init__(self, frames: int) -> None:
+        """frames: length of the mel."""
         self.each = -(-frames // PICTURE_COLUMNS)
         self._columns, self._rest = list[Tensor](), list[Tensor]()
 

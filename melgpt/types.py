@@ -146,6 +146,8 @@ class Codes:
     codec: str
     frames: int | None = None
     """Mel frames N before padding to whole columns, where it is known."""
+    samples: int | None = None
+    """Samples T of the sound at the codec's rate, where it is known: as many are decoded."""
 
 
 @dataclass(frozen=True)

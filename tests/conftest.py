@@ -64,6 +64,15 @@ def esc10() -> Path:
 
 
 @pytest.fixture(scope="session")
+def one_shots() -> Path:
+    """Folder of 158 published one-shots and loops of 15 kinds."""
+    folder = SHARED / "data" / "sonic_pi"
+    if not folder.is_dir():
+        pytest.skip(f"the one-shots are not here ({folder})")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def vas_sample() -> Path:
     """Folder of four published VAS mels with their videos, and the published lists."""
     folder = SHARED / "data" / "vas_sample"

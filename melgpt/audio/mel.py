@@ -2,7 +2,8 @@
 
 Magnitude STFT (centred, reflected at the start) → Slaney mel bands → floor → log → [0, 1].
 Frames whose window would reach past the end of the sound are left out, so that 220500 samples give the
-originals' 860 frames. Equal to librosa's chain within 1e-5.
+originals' 860 frames. Equal to librosa's chain within 1e-5. One-shots are too short to lose their end:
+silence follows them, so that there is a frame for each hop.
 """
 
 import math
@@ -19,6 +20,8 @@ from melgpt.types import Audio, Mel, MelScale
 
 __all__ = ["Mel", "MelScale", "analyse", "frame_count", "magnitudes", "mel_filterbank"]
 
+ONE_SHOT_SECONDS = 0.2
+"""Sounds shorter than this are analysed to their end."""
 BLOCK = 128
 """Frames that are worked on at a time: 1 MB stays in the cache, and with the process from call to call."""
 PARTS = 4
@@ -32,16 +35,14 @@ ROUNDING = 1.5
 def analyse(audio: Audio, scale: MelScale) -> Mel:
     """Sound → mel: samples [B, T] → values [B, F, N] in [0, 1], N = frame_count(T, scale).
 
-    Sounds shorter than half a window are padded with silence. Raises UserError for another sampling rate.
+    Sounds shorter than ONE_SHOT_SECONDS are padded with silence. Raises UserError for another sampling rate.
     """
     if audio.rate != scale.rate:
         raise UserError(
             f"the sound has {audio.rate} Hz, the mel scale wants {scale.rate} Hz: resample it first"
         )
     samples = audio.samples.detach().to("cpu", torch.float32)
-    shortest = scale.n_fft // 2 + 1
-    if samples.shape[-1] < shortest:
-        samples = F.pad(samples, (0, shortest - samples.shape[-1]))
+    samples = F.pad(samples, (0, _padded(samples.shape[-1], scale) - samples.shape[-1]))
     values = [_values(clip, scale) for clip in samples]
     together = values[0].unsqueeze(0) if len(values) == 1 else torch.stack(values)
     return Mel(together.to(audio.samples.device), scale)
@@ -119,8 +120,16 @@ def _transform(frames: Tensor, scale: MelScale, dtype: torch.dtype) -> tuple[Ten
 
 def frame_count(samples: int, scale: MelScale) -> int:
     """Number of mel frames N that `analyse` makes of so many samples."""
+    return 1 + (_padded(samples, scale) - scale.n_fft // 2) // scale.hop
+
+
+def _padded(samples: int, scale: MelScale) -> int:
+    """Samples of a sound with the silence that follows a short one: the last hop's window ends with it."""
     half = scale.n_fft // 2
-    return 1 + (max(samples, half + 1) - half) // scale.hop
+    if samples < ONE_SHOT_SECONDS * scale.rate:
+        samples = max(samples, half + (-(-samples // scale.hop) - 1) * scale.hop)
+    # The mirror at the beginning takes half a window, and the sample that it mirrors at.
+    return max(samples, half + 1)
 
 
 def magnitudes(values: Tensor, scale: MelScale) -> Tensor:

@@ -87,16 +87,22 @@ def show_or_save(
 
 
 def contact_sheet(
-    path: Path, rows: list[tuple[str, list[Tensor]]], scale: MelScale, heads: tuple[str, ...] = ()
+    path: Path,
+    rows: list[tuple[str, list[Tensor]]],
+    scale: MelScale,
+    heads: tuple[str, ...] = (),
+    *,
+    each: int = 1,
 ) -> None:
     """A PNG with a row a class: `rows` of (label, mels [F, N] in [0, 1]), all on one scale of seconds.
 
-    heads: words above the first columns, one each.
+    heads: words above the first columns, one each. each: mel frames that a value stands for.
     """
     columns = max((len(mels) for _, mels in rows), default=0)
     if columns == 0:
         raise ValueError("a contact sheet needs at least one mel")
-    longest = max(mel.shape[-1] for _, mels in rows for mel in mels) / scale.frames_per_second
+    second = scale.frames_per_second / each
+    longest = max(mel.shape[-1] for _, mels in rows for mel in mels) / second
     figure = _figure(1.0 + 1.75 * columns, 0.45 + 1.05 * len(rows))
     grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
     for axes, (label, mels) in zip(grid, rows, strict=True):
@@ -104,7 +110,7 @@ def contact_sheet(
             _plain(label), rotation=0, ha="right", va="center", fontsize=11, labelpad=8, **_words()
         )
         for cell, mel in zip(axes[: len(mels)], mels, strict=True):
-            _draw(cell, mel, mel.shape[-1] / scale.frames_per_second, longest)
+            _draw(cell, mel, mel.shape[-1] / second, longest)
         for cell in axes:
             cell.set_facecolor("#f2f2f2")
             cell.set_yticks([])

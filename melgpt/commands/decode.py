@@ -19,24 +19,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from melgpt.audio.io import write
     from melgpt.data.codes_file import codes_below, read_codes
     from melgpt.data.outputs import mark_as_made
     from melgpt.errors import UserError
     from melgpt.model_folder import load
+    from melgpt.streaming import save_pieces
 
     files = codes_below(args.source) if args.source.is_dir() else [args.source]
     if not files:
         raise UserError(f"{args.source} holds no codes: no file ends in .npz")
     codes = read_codes(files[0])  # before the model is opened, which takes longer
     model = load(args.model, **runtime_of(args))
-    if not args.source.is_dir():
-        write(args.out, model.decode(codes))
-        return 0
     for file in files:
-        path = args.out / file.relative_to(args.source).with_suffix("")
-        path = path if path.suffix == ".wav" else path.with_name(f"{path.name}.wav")
-        write(path, model.decode(read_codes(file)))
-        mark_as_made(path, {"decoded_from": file.name, "model": model.fingerprints})
+        codes, path = read_codes(file), args.out
+        if args.source.is_dir():
+            path = args.out / wav_name(file.relative_to(args.source).with_suffix("").as_posix())
+        save_pieces(path, model.decode_blocks(codes), model.codec.scale.rate, model.seconds(codes))
+        if args.source.is_dir():
+            mark_as_made(path, {"decoded_from": file.name, "model": model.fingerprints})
         print(path)
     return 0
+
+
+def wav_name(name: str) -> str:
+    """The WAV of a sound or of codes of this name: `a.wav` stays, `a.mp3` becomes `a.mp3.wav`."""
+    return name if name.endswith(".wav") else f"{name}.wav"

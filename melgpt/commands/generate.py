@@ -21,6 +21,8 @@ from melgpt.checks import seconds_above_0
 from melgpt.errors import UserError
 from melgpt.progress import say
 
+SOUND_SUFFIXES = (".wav", ".flac", ".ogg")
+"""What a sound can be written as."""
 STREAMED_SECONDS = 60
 """Longer sounds are written while they are made, in constant memory."""
 MOST_BYTES = 90
@@ -54,7 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed and options, same sounds (0)")
     add_sampling(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="folder to write to, or for a single sound a file (.wav, .flac, .ogg)",
+    )
     add_output(parser)
     add_runtime(parser)
 
@@ -66,22 +74,23 @@ def run(args: argparse.Namespace) -> int:
 
     _check(args)
     output = Output.parse({name: getattr(args, name) for name in ("rate", "bits", "normalize")})
-    output.subtype(f"sound.{args.format}")
+    output.subtype(f"sound{_suffix(args)}")
     open_matplotlib()
     model = load(args.model, **runtime_of(args))
     options = {name: getattr(args, name) for name in ("n", "seconds", "seed")} | sampling_of(args)
     if args.n > 1 and (args.temperature == 0 or args.top_k == 1):
         say(f"the likeliest code each time: all {args.n} sounds of a class will have the same codes")
+    video = [Path(name) for name in args.features.split(",")] if args.features else []
     if args.source == "vae":
         for warning in vae_warnings(args.model):
             say(warning)
-    video = [Path(name) for name in args.features.split(",")] if args.features else []
-    if args.source == "vae":
+        place = _place(args, args.n)
         sounds: Iterable[Any] = model.generate_from_vae(**options)
     else:
-        sounds = _of_classes(model, args.label, video, long=_is_long(args), options=options)
-    named = video[0].stem if video else ""
-    save_sounds(sounds, args.out, video=named, file_format=args.format, output=output, told=print)
+        labels = _labels(model, args.label, video)
+        place = _place(args, args.n * len(labels))
+        sounds = _of_classes(model, labels, video, long=_is_long(args), options=options)
+    save_sounds(sounds, **place, video=video[0].stem if video else "", output=output, told=print)
     return 0
 
 
@@ -100,10 +109,18 @@ def _is_long(args: argparse.Namespace) -> bool:
     return args.seconds is not None and args.seconds > STREAMED_SECONDS
 
 
+def _labels(model: Any, asked: list[str] | None, video: list[Path]) -> list[str | None]:
+    """The classes to make, each once; None where the prior or a video needs no class."""
+    known = list(model.labels)
+    if asked and known:
+        return list(dict.fromkeys(each for text in asked for each in model.labels_in(typed(text))))
+    return [*(asked or ([] if video else known))] or [None]
+
+
 def _of_classes(
-    model: Any, asked: list[str] | None, video: list[Path], *, long: bool, options: dict[str, Any]
+    model: Any, labels: list[str | None], video: list[Path], *, long: bool, options: dict[str, Any]
 ) -> Iterator[Any]:
-    """Sounds of each class that was asked for, once; checked before the first is made."""
+    """Sounds of each class; what is wrong is said before the first is made."""
     import torch
 
     features = None
@@ -111,18 +128,30 @@ def _of_classes(
         from melgpt.data.features import read_joined  # opens scipy, which takes as long as opening a model
 
         features = torch.from_numpy(read_joined(video))
-    known = list(model.labels)
-    if asked and known:
-        labels: list[str | None] = list(
-            dict.fromkeys(each for text in asked for each in model.labels_in(typed(text)))
-        )
-    else:
-        labels = [*(asked or ([] if video else known))] or [None]
     return (
         sound
         for label in labels
         for sound in (_streamed if long else _held)(model, label=label, features=features, **options)
     )
+
+
+def _suffix(args: argparse.Namespace) -> str:
+    """The suffix of the files: that of --format, or of --out where that is a file."""
+    named = args.out.suffix.lower() if args.out.suffix.lower() in SOUND_SUFFIXES else None
+    asked = None if args.format is None else f".{args.format}"
+    if named and asked and named != asked and not args.out.is_dir():
+        raise UserError(f"--format {args.format} and --out {args.out} contradict each other: leave one out")
+    return asked or (named if named and not args.out.is_dir() else ".wav")
+
+
+def _place(args: argparse.Namespace, sounds: int) -> dict[str, Any]:
+    """Where `save_sounds` is to write so many sounds. Raises UserError for a file that is to hold several."""
+    out, suffix = args.out, _suffix(args)
+    if out.is_dir() or out.suffix.lower() not in SOUND_SUFFIXES:
+        return {"folder": out, "suffix": suffix}
+    if sounds > 1:
+        raise UserError(f"--out {out} is one sound file, these are {sounds} sounds: give a folder")
+    return {"folder": out.parent, "names": [out.stem], "suffix": suffix}
 
 
 def _held(model: Any, **options: Any) -> Iterable[Any]:
@@ -142,14 +171,15 @@ def save_sounds(
     names: list[str] | None = None,
     *,
     video: str = "",
-    file_format: str = "wav",
+    suffix: str = ".wav",
     output: Any = None,
     told: Callable[[Path], None] = lambda path: None,
 ) -> list[Path]:
     """Sound, PNG and JSON of each; returns the paths of the sounds, each of which is told when it is there.
 
-    By the names given, or by label, seed and number; video: name of the one that they are for. output:
-    audio.output.Output of the sounds. Overwritten and nearly silent ones are counted in a line each.
+    By the names given, or by label, seed and number; video: name of the one that they are for; suffix: one of
+    SOUND_SUFFIXES; output: audio.output.Output of the sounds. Overwritten and nearly silent ones are counted
+    in a line each.
     """
     from melgpt.audio.output import NEARLY_SILENT_DBFS
     from melgpt.audio.sound import write_how
@@ -162,12 +192,12 @@ def save_sounds(
         how = sound.how
         label = "_".join(file_name(part) for part in (video, how["label"]) if part)
         name = names[number] if names else f"{label}_seed{how['seed']}_{how['index']:03d}"
-        path = folder / f"{name}.{file_format}"
+        path = folder / f"{name}{suffix}"
         written = sound.save(path, **options)
-        sound.plot(folder / f"{name}.png")
+        sound.plot(path.with_suffix(".png"))
         how = {**how, "output": written.told}
-        replaced += _made_otherwise(folder / f"{name}.json", how)
-        write_how(folder / f"{name}.json", how)
+        replaced += _made_otherwise(path.with_suffix(".json"), how)
+        write_how(path.with_suffix(".json"), how)
         paths.append(path)
         silent += [path] * written.nearly_silent
         told(path)

@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from melgpt.audio.mel import frame_count
 from melgpt.codec.codec import Codec
 from melgpt.config import Config
-from melgpt.data.store import Store
+from melgpt.data.store import Store, read_manifest
 from melgpt.gpt.order import flatten
 from melgpt.progress import progress
 
@@ -90,8 +91,11 @@ def encode_split(
 ) -> CodeStore:
     """Encode the clips of a split (training clips in all variants), or open what was encoded before.
 
-    columns: most columns of a sequence; a sound that is shorter ends, a longer one is cut.
+    columns: most columns of a sequence; a sound that is shorter ends, a longer one is cut. One of just as
+    many goes on where the data set holds pieces of longer sounds, else it ends, too.
     """
+    cut = _are_cut(codec, store, columns)
+    stamp = stamp if cut else f"{stamp} whole"
     if (finished := CodeStore.open(folder, stamp)) is not None:
         return finished
     shutil.rmtree(folder, ignore_errors=True)
@@ -105,17 +109,26 @@ def encode_split(
     with open(folder / "tokens.i4", "wb") as file, progress(f"codes of {split}", len(rows) * variants) as bar:
         for row in rows:
             for number in range(variants):
-                mel = _fill(variant(store, int(row), number, frames, augment)[:most], frames, most)
+                mel = variant(store, int(row), number, frames, augment)[:most]
+                mel = _fill(mel, frames, most) if cut else mel
                 values = torch.from_numpy(np.ascontiguousarray(mel.T))[None].to(device)
                 tokens = flatten(codec.tokenize(values))[0].cpu().numpy()
                 file.write(tokens.astype("<i4").tobytes())
-                ends = len(tokens) < columns * codec.config.rows
+                ends = not cut or len(tokens) < columns * codec.config.rows
                 records.append((offset, len(tokens), row, number, store.label_ids[row], ends))
                 offset += len(tokens)
                 bar.advance()
     np.save(folder / "index.npy", np.array(records, INDEX))
     (folder / "stamp").write_text(stamp, encoding="utf-8")
     return CodeStore(folder)
+
+
+def _are_cut(codec: Codec, store: Store, columns: int) -> bool:
+    """Whether clips that fill so many columns are pieces of longer sounds: one-shots are not."""
+    longest = codec.config.columns(int(np.max(store.frames)))
+    seconds = read_manifest(store.folder)["config"]["clip_seconds"]
+    whole = codec.config.columns(frame_count(round(seconds * store.scale.rate), store.scale))
+    return longest > columns or longest >= whole
 
 
 def _fill(mel: NDArray[np.float32], frames: int, most: int) -> NDArray[np.float32]:

@@ -20,8 +20,8 @@ FORMAT = 1
 
 
 def write_codes(path: Path, codes: Codes) -> None:
-    """Arrays: format, grid [B, H, W], codebook, codec (fingerprint), frames (-1 where not known)."""
-    frames = -1 if codes.frames is None else codes.frames
+    """Arrays: format, grid [B, H, W], codebook, codec (fingerprint), frames and samples (-1: not known)."""
+    frames, samples = (-1 if count is None else count for count in (codes.frames, codes.samples))
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(
             file,
@@ -30,6 +30,7 @@ def write_codes(path: Path, codes: Codes) -> None:
             codebook=np.int64(codes.codebook),
             codec=np.str_(codes.codec),
             frames=np.int64(frames),
+            samples=np.int64(samples),
         )
 
 
@@ -54,9 +55,11 @@ def read_codes(path: Path) -> Codes:
         with np.load(path, allow_pickle=False) as arrays:
             if int(arrays["format"]) != FORMAT:
                 raise UserError(f"{path} has format {int(arrays['format'])}, this version reads {FORMAT}")
-            frames = int(arrays["frames"])
+            # Files of earlier versions do not tell the samples.
+            counts = int(arrays["frames"]), int(arrays["samples"]) if "samples" in arrays else -1
+            frames, samples = (None if count < 0 else count for count in counts)
             grid = torch.from_numpy(arrays["grid"].astype(np.int64))
-            codes = Codes(grid, int(arrays["codebook"]), str(arrays["codec"]), None if frames < 0 else frames)
+            codes = Codes(grid, int(arrays["codebook"]), str(arrays["codec"]), frames, samples)
     except (OSError, EOFError, ValueError, TypeError, KeyError, zlib.error, zipfile.BadZipFile) as error:
         if isinstance(error, UserError):
             raise

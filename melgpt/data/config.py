@@ -11,6 +11,8 @@ _FIRST = frozenset(
     + ("near_duplicate", "originals_length", "only", "valid_fold", "test_fold", "shard_frames")
 )
 """The options that data sets have always been known by."""
+REST_SECONDS = 0.2
+"""A shorter rest of a cut file is the end of something, not a sound of its own."""
 
 
 class DataConfig(Config):
@@ -18,8 +20,9 @@ class DataConfig(Config):
 
     clip_seconds: float = Field(10.0, gt=0)
     """Longer files are cut into clips of this length, in seconds; shorter ones keep their own."""
-    min_seconds: float = Field(0.2, gt=0)
-    """Files shorter than this are left out, and so is the rest of a cut file that is shorter."""
+    min_seconds: float = Field(0.01, gt=0)
+    """Files shorter than this are left out; 0.01 s is about one mel frame. The rest of a cut file is left out
+    below 0.2 s, too."""
     valid_fraction: float = Field(0.1, ge=0, lt=1)
     """Share of the sources that validation gets."""
     silence_db: float = Field(-60.0, lt=0)
@@ -43,6 +46,11 @@ class DataConfig(Config):
     """ESC-50: the fold that is kept for testing; 0: none."""
     shard_frames: int = Field(1 << 19, gt=0)
     """Mel frames in one file of the data set, at most (a longer clip gets a file of its own)."""
+
+    @property
+    def least_rest(self) -> float:
+        """Shortest rest of a cut file that becomes a clip, in seconds."""
+        return max(self.min_seconds, min(REST_SECONDS, self.clip_seconds))
 
     @model_validator(mode="after")
     def _check(self) -> Self:

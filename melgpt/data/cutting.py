@@ -26,11 +26,16 @@ SILENT_END_SECONDS = 0.3
 
 
 class TooShortError(Exception):
-    """A sound of fewer than the least seconds."""
+    """A sound of fewer than the least seconds; the message says how to take it all the same."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
+    def __init__(self, seconds: float, least: float) -> None:
+        super().__init__(too_short(seconds, least))
         self.seconds = seconds
+
+
+def too_short(seconds: float, least: float) -> str:
+    """What the audit says of a sound of fewer than the least seconds."""
+    return f"{seconds:.3f} s, at least {least:g} s are needed: a smaller data.min_seconds takes it"
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,7 @@ class _Held:
 
 def _cut(blocks: Iterator[Audio], config: DataConfig, scale: MelScale) -> Iterator[Clip]:
     """Clips of a sound; a rest that is too short is left out, and alone it raises TooShortError."""
-    length, least = round(config.clip_seconds * scale.rate), round(config.min_seconds * scale.rate)
+    length, least = round(config.clip_seconds * scale.rate), round(config.least_rest * scale.rate)
     originals, resampled = _Held(), _Held()
 
     def clip() -> Clip:
@@ -160,4 +165,4 @@ def _cut(blocks: Iterator[Audio], config: DataConfig, scale: MelScale) -> Iterat
 
 def _check_length(samples: int, rate: int, config: DataConfig) -> None:
     if samples / rate < config.min_seconds:
-        raise TooShortError(samples / rate)
+        raise TooShortError(samples / rate, config.min_seconds)

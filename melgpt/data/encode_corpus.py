@@ -1,4 +1,4 @@
-"""A whole corpus through a codec: a file of codes for each clip, in our format or the originals'."""
+"""A whole corpus through a codec: the codes of each clip, or the originals' files of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from melgpt.codec.codec import Codec
 from melgpt.data.audit import LEFT_OUT
-from melgpt.data.codes_file import write_codes
 from melgpt.data.config import DataConfig
 from melgpt.data.decode import cut_file
 from melgpt.data.layouts import layout_of
@@ -30,15 +29,21 @@ class _Clip:
     start: float
     mel: NDArray[np.float16]
     """[N, F]"""
+    samples: int | None
+    """Samples T of the sound at the scale's rate; None for a finished mel."""
+
+    @property
+    def name(self) -> str:
+        """The path, with the second that a later clip begins at."""
+        return f"{self.path.removesuffix(SUFFIX)}{f'@{self.start:g}' if self.start else ''}"
 
 
 @torch.inference_mode()
-def encode_clips(codec: Codec, fingerprint: str, folder: Path, out: Path) -> int:
-    """Codes of every clip of a prepared data set, or of a folder that could be one, into `out`; how many.
+def clip_codes(codec: Codec, fingerprint: str, folder: Path) -> Iterator[tuple[str, Codes]]:
+    """Name and codes of every clip of a prepared data set, or of a folder of finished mels.
 
-    The file of `dog/a.wav` is `dog/a.wav.npz`, of its clip from second 10 on `dog/a.wav@10.npz`, that of
-    `dog/video_00000_mel.npy` is `dog/video_00000.npz`. Raises UserError for another mel scale, and at the
-    end where a file could not be used.
+    That of `dog/a.wav` is `dog/a.wav`, of its clip from second 10 on `dog/a.wav@10`, of `video_00000_mel.npy`
+    `video_00000`. Raises UserError for another mel scale, and at the end where a mel could not be used.
     """
     device, scale = next(codec.parameters()).device, codec.scale
     if _is_prepared(folder):
@@ -47,17 +52,18 @@ def encode_clips(codec: Codec, fingerprint: str, folder: Path, out: Path) -> int
     else:
         paths = _paths(folder, scale)
         total, files = len(paths), _found(folder, paths, scale)
-    count = 0
     with progress("codes", total) as bar:
         for clips in files:
             for clip in clips:
                 grid = codec.tokenize(as_batch(clip.mel.T).to(device)).cpu()
-                place = f"@{clip.start:g}" if clip.start else ""
-                target = out / f"{clip.path.removesuffix(SUFFIX)}{place}.npz"
-                write_codes(target, Codes(grid, codec.codebook_size, fingerprint, len(clip.mel)))
-                count += 1
+                yield clip.name, Codes(grid, codec.codebook_size, fingerprint, len(clip.mel), clip.samples)
             bar.advance()
-    return count
+
+
+def sounds_of(folder: Path, scale: MelScale) -> list[str]:
+    """The sounds below a folder; none of a prepared one, or of one of finished mels: see `clip_codes`."""
+    paths = [] if _is_prepared(folder) else _paths(folder, scale)
+    return [] if any(path.endswith(SUFFIX) for path in paths) else paths
 
 
 def encode_originals(codec: Codec, folder: Path) -> int:
@@ -97,7 +103,8 @@ def _open(folder: Path, scale: MelScale) -> Store:
 def _stored(store: Store) -> Iterator[list[_Clip]]:
     for row in range(len(store)):
         clip = store.clip(row)
-        yield [_Clip(clip.path, clip.start, store.mel(row))]
+        samples = None if clip.path.endswith(SUFFIX) else round(clip.seconds * store.scale.rate)
+        yield [_Clip(clip.path, clip.start, store.mel(row), samples)]
 
 
 def _paths(folder: Path, scale: MelScale) -> list[str]:
@@ -122,7 +129,7 @@ def _found(folder: Path, paths: list[str], scale: MelScale) -> Iterator[list[_Cl
             if finding.action == LEFT_OUT:
                 say(finding.line())
         failed += not found.pieces
-        yield [_Clip(path, piece.start, piece.mel) for piece in found.pieces]
+        yield [_Clip(path, piece.start, piece.mel, None) for piece in found.pieces]
     _check(failed, len(paths))
 
 

@@ -11,6 +11,7 @@ from melgpt.audio.mel import frame_count
 from melgpt.data import audit
 from melgpt.data.audit import AuditRow
 from melgpt.data.config import DataConfig
+from melgpt.data.cutting import too_short
 from melgpt.data.duplicates import signature
 from melgpt.data.pieces import Piece, Pieces
 from melgpt.errors import UserError
@@ -52,7 +53,7 @@ def cut_mel(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pie
         return _left_out(path, audit.UNREADABLE, str(error))
     seconds = mel.shape[1] / scale.frames_per_second
     if seconds < config.min_seconds:
-        return _left_out(path, audit.TOO_SHORT, f"{seconds:.3f} s; at least {config.min_seconds} s needed")
+        return _left_out(path, audit.TOO_SHORT, too_short(seconds, config.min_seconds))
     if not mel.any():
         return _left_out(path, audit.SILENT, "every value is 0")
     length = frame_count(round(config.clip_seconds * scale.rate), scale)
@@ -60,7 +61,7 @@ def cut_mel(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pie
     for first in range(0, mel.shape[1], length):
         part = np.ascontiguousarray(mel[:, first : first + length].T)
         seconds = len(part) / scale.frames_per_second
-        if first and seconds < config.min_seconds:
+        if first and seconds < config.least_rest:
             break
         start = first / scale.frames_per_second
         if not part.any():

@@ -60,8 +60,7 @@ def cut(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pieces:
         scaled, _ = _pieces(whole, path, config, scale, gain)
         return replace(scaled, findings=[finding, *scaled.findings])
     except TooShortError as error:
-        detail = f"{error.seconds:.3f} s; at least {config.min_seconds} s needed"
-        return _nothing(path, audit.TOO_SHORT, detail)
+        return _nothing(path, audit.TOO_SHORT, str(error))
     except TruncatedAudioError as error:
         return _nothing(path, audit.TRUNCATED, _reason(error, whole))
     except FileNotFoundError:

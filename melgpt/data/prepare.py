@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from melgpt.data.assemble import SPLIT_RULES, assemble, check_usable
-from melgpt.data.audit import AUDIT, KEPT, LEFT_OUT, AuditRow, read_audit
+from melgpt.data.audit import AUDIT, KEPT, LEFT_OUT, TOO_SHORT, AuditRow, read_audit
 from melgpt.data.band import Band
 from melgpt.data.config import DataConfig
 from melgpt.data.decode import decode
@@ -27,6 +27,9 @@ from melgpt.progress import say
 from melgpt.types import MelScale
 
 __all__ = ["DataConfig", "Prepared", "is_current", "prepare"]
+
+EARLIER_MIN_SECONDS = 0.2
+"""Default of `min_seconds` in earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,21 @@ class Prepared:
         for words, action in (("left out", LEFT_OUT), ("kept, but look at", KEPT)):
             if reasons := self.reasons(action):
                 lines.append(
-                    f"{words}: " + ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+                    f"{words}: "
+                    + ", ".join(f"{count} {reason}{self._limit(reason)}" for reason, count in reasons.items())
                 )
         if len(lines) > findings:
             lines.append(f"each with its reason in {self.folder / AUDIT}")
         if self.left_out_by_band:
             lines.append(self.left_out_by_band)
         return lines
+
+    def _limit(self, reason: str) -> str:
+        """The option behind a reason that a user may want to move, in brackets."""
+        if reason != TOO_SHORT:
+            return ""
+        least = DataConfig.parse(read_manifest(self.folder)["config"]).min_seconds
+        return f" (below {least:g} s: data.min_seconds)"
 
 
 def prepare(
@@ -123,10 +134,16 @@ def prepare(
             raise _nothing_found(source, passed)
         key = _key(listing, config, scale)
         before = _manifest_key(out)
-        if before == key:
+        missed = _missed(out, before, _earlier_key(listing, config, scale))
+        if before == key or missed == 0:
             _remove_left_over(work)
             return Prepared.read(out, passed)
-        if before is not None:
+        if missed:
+            say(
+                f"{out}: made anew, as sounds below {EARLIER_MIN_SECONDS:g} s, of which an earlier version "
+                f"left out {missed}, are learnt now (data.min_seconds={EARLIER_MIN_SECONDS:g}: not)"
+            )
+        elif before is not None:
             say(f"{out}: was prepared from other files or with other options, and is made anew")
         above = first_missing(work)
         if _manifest_key(work) != key:
@@ -148,7 +165,9 @@ def is_current(
     layout = layout_of(Path(source))
     config, passed = layout.resolve(config), PassedOver(_written(Path(out), results))
     with Journal.listing(layout.find(Path(source), config, scale, passed)) as listing:
-        return _manifest_key(Path(out)) == _key(listing, config, scale)
+        before = _manifest_key(Path(out))
+        missed = _missed(Path(out), before, _earlier_key(listing, config, scale))
+        return before == _key(listing, config, scale) or missed == 0
 
 
 def _nothing_found(source: Path, passed: PassedOver) -> UserError:
@@ -173,6 +192,21 @@ def _written(out: Path, results: tuple[Path, ...]) -> tuple[Path, ...]:
 def _key(listing: Journal, config: DataConfig, scale: MelScale) -> str:
     parts = [FORMAT, listing.digest(), config.identity(), scale.plain()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _earlier_key(listing: Journal, config: DataConfig, scale: MelScale) -> str | None:
+    """The key that an earlier version gave to the same files and default options."""
+    if config.min_seconds != DataConfig().min_seconds or config.clip_seconds < EARLIER_MIN_SECONDS:
+        return None
+    return _key(listing, config.changed(min_seconds=EARLIER_MIN_SECONDS), scale)
+
+
+def _missed(out: Path, key: str | None, earlier: str | None) -> int | None:
+    """Sounds that a set of an earlier version left out as too short, and this one would not: with none of
+    them the set is as it would be made now. None for another set."""
+    if key is None or key != earlier:
+        return None
+    return sum(row.reason == TOO_SHORT for row in read_audit(out / AUDIT))
 
 
 def _manifest_key(folder: Path) -> str | None:

@@ -91,14 +91,20 @@ def test_a_clip_does_not_depend_on_its_batch_and_a_long_one_has_no_seams() -> No
     assert (both - exact(samples, scale)).abs().max() <= TOLERANCE
 
 
-@pytest.mark.parametrize("length", [0, 1, 511, 512, 513, 1023])
-def test_short_sounds_are_filled_with_silence(length: int) -> None:
+@pytest.mark.parametrize("length", [0, 1, 255, 256, 257, 513, 1023, 2205, 4409])
+def test_one_shots_are_analysed_to_their_end(length: int) -> None:
     scale = MelScale()
     samples = 0.1 * torch.ones(1, length)
-    padded = torch.nn.functional.pad(samples, (0, max(0, 513 - length)))
+    padded = torch.nn.functional.pad(samples, (0, 5000))
     values = analyse(Audio(samples, scale.rate), scale).values
-    assert values.shape[-1] == frame_count(length, scale)
-    assert (values - exact(padded, scale)).abs().max() <= TOLERANCE
+    frames = max(1, -(-length // scale.hop))
+    assert values.shape[-1] == frame_count(length, scale) == frames
+    assert (values - exact(padded, scale)[..., :frames]).abs().max() <= TOLERANCE
+
+
+@pytest.mark.parametrize(("length", "frames"), [(4410, 16), (110250, 429), (220500, 860)])
+def test_of_longer_sounds_no_window_reaches_past_the_end(length: int, frames: int) -> None:
+    assert frame_count(length, MelScale()) == frames
 
 
 def test_another_rate_is_refused() -> None:

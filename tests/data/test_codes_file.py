@@ -18,13 +18,19 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("frames", [None, 14])
-def test_codes_survive_a_round_trip(tmp_path: Path, frames: int | None) -> None:
-    codes = Codes(torch.randint(7, (2, 3, 4)), 7, "0123456789abcdef", frames)
+@pytest.mark.parametrize(("frames", "samples"), [(None, None), (14, 3500)])
+def test_codes_survive_a_round_trip(tmp_path: Path, frames: int | None, samples: int | None) -> None:
+    codes = Codes(torch.randint(7, (2, 3, 4)), 7, "0123456789abcdef", frames, samples)
     write_codes(tmp_path / "codes.npz", codes)
     back = read_codes(tmp_path / "codes.npz")
     assert torch.equal(back.grid, codes.grid)
-    assert (back.codebook, back.codec, back.frames) == (7, codes.codec, frames)
+    assert (back.codebook, back.codec, back.frames, back.samples) == (7, codes.codec, frames, samples)
+
+
+def test_files_of_earlier_versions_do_not_tell_the_samples(tmp_path: Path) -> None:
+    path = tmp_path / "codes.npz"
+    np.savez(path, format=1, grid=np.zeros((1, 3, 4), np.int64), codebook=9, codec="a", frames=14)
+    assert (read_codes(path).frames, read_codes(path).samples) == (14, None)
 
 
 def refused(path: Path) -> str:

@@ -70,10 +70,10 @@ def test_clips_follow_each_other_and_silent_ends_are_skipped(tmp_path: Path) -> 
 
 
 def test_a_sound_that_is_too_short_says_how_short(tmp_path: Path) -> None:
-    path = sound_file(tmp_path, 44100, [(0.15, 0.5)])
+    path = sound_file(tmp_path, 44100, [(0.008, 0.5)])
     with pytest.raises(TooShortError) as error:
         list(clips_of(path, CONFIG, SCALE))
-    assert error.value.seconds == pytest.approx(0.15, abs=1e-3)
+    assert error.value.seconds == pytest.approx(0.008, abs=1e-4)
 
 
 def test_of_a_long_file_a_few_blocks_are_held(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,8 @@ import made_corpora as made
 from conftest import melgpt
 from made_sounds import save, sound
 from melgpt.codec.codec import Codec, CodecConfig
-from melgpt.data.codes_file import read_codes
 from melgpt.data.config import DataConfig
-from melgpt.data.encode_corpus import encode_clips, encode_originals
+from melgpt.data.encode_corpus import clip_codes, encode_originals, sounds_of
 from melgpt.data.original_codes import code_path, read_grid, read_grids, write_grid
 from melgpt.data.prepare import prepare
 from melgpt.errors import UserError
@@ -112,33 +111,24 @@ def test_a_grid_survives_a_round_trip(tmp_path: Path) -> None:
     assert np.array_equal(read_grid(tmp_path / "codes_10s" / "x_mel_code.npy", 265), grid)
 
 
-def test_clips_of_a_prepared_set_have_a_file_each(tmp_path: Path) -> None:
+def test_clips_of_a_prepared_set_have_codes_each(tmp_path: Path) -> None:
     for name, seconds in (("dog/a.wav", 2.5), ("rain/b.wav", 0.5)):
         save(tmp_path / "sounds" / name, sound(len(name), seconds))
     prepare(tmp_path / "sounds", tmp_path / "data", DataConfig(clip_seconds=1.0), MelScale())
-    for folder, count in ((tmp_path / "data", 4), (tmp_path / "sounds", 2)):
-        out = tmp_path / f"codes of {folder.name}"
-        assert encode_clips(codec(), MARK, folder, out) == count
-        assert len(list(out.rglob("*.npz"))) == count
-        codes = read_codes(out / "rain" / "b.wav.npz")
-        assert (codes.codec, codes.codebook, codes.grid.shape[1]) == (MARK, 16, 5)
-    assert (tmp_path / "codes of data" / "dog" / "a.wav@1.npz").is_file()
+    found = dict(clip_codes(codec(), MARK, tmp_path / "data"))
+    assert list(found) == ["dog/a.wav", "dog/a.wav@1", "dog/a.wav@2", "rain/b.wav"]
+    codes = found["rain/b.wav"]
+    assert (codes.codec, codes.codebook, codes.grid.shape[1], codes.samples) == (MARK, 16, 5, 11025)
+    assert sounds_of(tmp_path / "data", MelScale()) == []
+    assert sounds_of(tmp_path / "sounds", MelScale()) == ["dog/a.wav", "rain/b.wav"]
 
 
 def test_finished_mels_are_encoded_whole(tmp_path: Path) -> None:
     source = made.vas(tmp_path / "vas", {"dog": (0,)})
-    assert encode_clips(codec(), MARK, source, tmp_path / "out") == 1
-    codes = read_codes(tmp_path / "out" / "features" / "dog" / made.MELS / "video_00000.npz")
-    assert (codes.frames, tuple(codes.grid.shape)) == (860, (1, 5, 54))
-
-
-def test_a_file_that_gives_no_codes_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save(tmp_path / "sounds" / "dog" / "a.wav", sound(0))
-    (tmp_path / "sounds" / "dog" / "b.wav").write_text("no sound")
-    with pytest.raises(UserError, match="1 of 2 files gave no codes"):
-        encode_clips(codec(), MARK, tmp_path / "sounds", tmp_path / "out")
-    assert "dog/b.wav: unreadable" in capsys.readouterr().err
-    assert (tmp_path / "out" / "dog" / "a.wav.npz").is_file()
+    ((name, codes),) = clip_codes(codec(), MARK, source)
+    assert name == f"features/dog/{made.MELS}/video_00000"
+    assert (codes.frames, codes.samples, tuple(codes.grid.shape)) == (860, None, (1, 5, 54))
+    assert sounds_of(source, MelScale()) == []
 
 
 def test_another_scale_is_refused(tmp_path: Path) -> None:
@@ -146,7 +136,7 @@ def test_another_scale_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "sounds" / "dog" / "b.wav", sound(1))
     prepare(tmp_path / "sounds", tmp_path / "data", DataConfig(), MelScale.preset("hifigan"))
     with pytest.raises(UserError, match="has the mel scale"):
-        encode_clips(codec(), MARK, tmp_path / "data", tmp_path / "out")
+        next(clip_codes(codec(), MARK, tmp_path / "data"))
 
 
 def test_the_command_writes_the_codes_of_a_corpus(trained: Path, corpus: Path, tmp_path: Path) -> None:
@@ -156,6 +146,7 @@ def test_the_command_writes_the_codes_of_a_corpus(trained: Path, corpus: Path, t
     assert sorted(p.relative_to(tmp_path / "codes").as_posix() for p in tmp_path.rglob("*.npz")) == [
         f"{name}.npz" for name in names
     ]
+    assert done.stdout.split("\n")[:-1] == [str(tmp_path / "codes" / f"{name}.npz") for name in names]
     for arguments, words in (
         ([corpus], "give OUT"),
         ([corpus, tmp_path / "a.npz"], "its codes go to a folder"),

@@ -1,5 +1,6 @@
 """A folder becomes a data set: content, audit, resuming, replacing, and what is refused."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,15 +70,46 @@ def test_long_files_are_cut_and_short_ones_keep_their_length(tmp_path: Path) -> 
     assert len({c.id for c in clips}) == 4
 
 
-def test_rest_shorter_than_the_least_is_dropped(tmp_path: Path) -> None:
-    save(tmp_path / "in/a/long.wav", sound(1, 4.1))
-    assert run(tmp_path / "in", tmp_path / "out", clip_seconds=2).clips == 2
+@pytest.mark.parametrize(("seconds", "clips"), [(4.19, 2), (4.21, 3)])
+def test_a_rest_of_less_than_a_fifth_of_a_second_is_no_clip(
+    tmp_path: Path, seconds: float, clips: int
+) -> None:
+    save(tmp_path / "in/a/long.wav", sound(1, seconds))
+    assert run(tmp_path / "in", tmp_path / "out", clip_seconds=2).clips == clips
+
+
+def test_one_shots_are_clips_of_their_own_length(tmp_path: Path) -> None:
+    lengths = {"a": 0.011, "b": 0.02, "c": 0.05, "d": 0.19}
+    for number, (name, seconds) in enumerate(lengths.items()):
+        save(tmp_path / f"in/hat/{name}.wav", sound(number, seconds))
+    assert run(tmp_path / "in", tmp_path / "out").audit == []
+    store = Store.open(tmp_path / "out")
+    assert store.frames.tolist() == [math.ceil(seconds * RATE / 256) for seconds in lengths.values()]
+
+
+def test_a_click_in_a_long_silence_is_cut_out_of_it(tmp_path: Path) -> None:
+    silence = np.zeros(RATE, np.float32)
+    save(tmp_path / "in/hat/a.wav", np.concatenate([silence, sound(1, 0.02), silence]))
+    save(tmp_path / "in/hat/b.wav", sound(2, 0.02))
+    run(tmp_path / "in", tmp_path / "out")
+    first = Store.open(tmp_path / "out").clip(0)
+    assert (first.start, first.seconds) == pytest.approx((0.9, 0.22), abs=2e-3)
+
+
+def test_too_short_names_the_limit_and_what_changes_it(tmp_path: Path) -> None:
+    for number in range(3):
+        save(tmp_path / f"in/hat/{number}.wav", sound(number, (0.004, 0.1, 0.2)[number]))
+    result = run(tmp_path / "in", tmp_path / "out")
+    (found,) = result.audit
+    assert found.detail == "0.004 s, at least 0.01 s are needed: a smaller data.min_seconds takes it"
+    assert "left out: 1 too short (below 0.01 s: data.min_seconds)" in result.report()
+    assert run(tmp_path / "in", tmp_path / "out", min_seconds=0.003).audit == []
 
 
 def test_audit_lists_each_fault_with_its_reason(sounds: Path, tmp_path: Path) -> None:
     dog = sounds / "dog"
     save(dog / "silent.wav", 1e-4 * sound(50))
-    save(dog / "short.wav", sound(51, 0.1))
+    save(dog / "short.wav", sound(51, 0.009))
     (dog / "letter.wav").write_text("not a sound" * 100)
     (dog / "empty.mp3").touch()
     cut = save(dog / "truncated.wav", sound(52))
@@ -184,6 +216,26 @@ def test_finished_set_is_returned_without_work(
     assert is_current(sounds, tmp_path / "out", DataConfig(), SCALE)
     monkeypatch.setattr(decoding, "cut_file", None)
     assert run(sounds, tmp_path / "out") == first
+
+
+def test_a_set_of_the_earlier_default_stays_where_it_left_nothing_out(sounds: Path, tmp_path: Path) -> None:
+    before = run(sounds, tmp_path / "out", min_seconds=0.2)
+    assert is_current(sounds, tmp_path / "out", DataConfig(), SCALE)
+    assert run(sounds, tmp_path / "out") == before
+    assert not is_current(sounds, tmp_path / "out", DataConfig(min_seconds=0.1), SCALE)
+
+
+def test_a_set_of_the_earlier_default_is_made_anew_where_it_left_one_shots_out(
+    sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(sounds / "dog/hat.wav", sound(60, 0.1))
+    before = run(sounds, tmp_path / "out", min_seconds=0.2)
+    assert not is_current(sounds, tmp_path / "out", DataConfig(), SCALE)
+    assert run(sounds, tmp_path / "out", min_seconds=0.2) == before
+    assert run(sounds, tmp_path / "out").clips == before.clips + 1
+    said = capsys.readouterr().err
+    assert "sounds below 0.2 s, of which an earlier version left out 1, are learnt now" in said
+    assert "are learnt now (data.min_seconds=0.2: not)" in said
 
 
 @pytest.mark.parametrize("what", ["file added", "file changed", "options", "scale", "gone"])

@@ -95,7 +95,7 @@ def test_the_table_is_the_published_lists(vas_sample: Path) -> None:
         (np.full((80, 860), np.nan), "a mel lies in [0, 1]"),
         (np.zeros((80, 860), np.int64), "float32 or float64"),
         (np.zeros((80, 860), np.float32), "every value is 0"),
-        (made.mel(9, 10), "at least 0.2 s needed"),
+        (made.mel(9, 0), "a mel is [80 bands, frames]"),
     ],
 )
 def test_a_file_that_is_no_mel_is_listed(values: np.ndarray, words: str, tmp_path: Path) -> None:

@@ -7,13 +7,17 @@ import pytest
 import torch
 
 from conftest import MICRO
+from made_sounds import save, sound
 from melgpt.codec.codec import Codec
 from melgpt.data.code_store import Augmentation, CodeStore, change_gain, encode_split, variant
+from melgpt.data.config import DataConfig
+from melgpt.data.prepare import prepare
 from melgpt.data.store import Store
 from melgpt.training.crops import MelCrops, WholeClips
 from melgpt.training.recipe import Recipe
 from melgpt.training.sequences import IGNORED, AllSequences, Sequences, collate
 from melgpt.training.settings import CodecTraining, PriorTraining
+from melgpt.types import MelScale
 
 COLUMNS = 6
 
@@ -169,3 +173,20 @@ def test_padding_does_not_count(codes: CodeStore) -> None:
         assert torch.equal(targets[row, : len(tokens)], tokens)
         assert (targets[row, len(tokens) :] == IGNORED).all()
         assert labels[row] == label
+
+
+@pytest.mark.parametrize("clip_seconds", [1.0, 0.12])
+def test_one_shots_end_and_are_neither_rolled_nor_mirrored(
+    codec: Codec, tmp_path: Path, clip_seconds: float
+) -> None:
+    """Sounds of 0.12 s on 11 of the 16 frames of a column: pieces of longer ones only if they were cut so."""
+    for number in range(4):
+        save(tmp_path / f"in/hat/{number}.wav", sound(number, 0.12))
+    prepare(tmp_path / "in", tmp_path / "data", DataConfig(clip_seconds=clip_seconds), MelScale())
+    store, cut = Store.open(tmp_path / "data"), clip_seconds == 0.12
+    arguments = {"augment": Augmentation(variants=1), "columns": 1, "stamp": "a"}
+    codes = encode_split(codec, store, "train", tmp_path / "codes", **arguments)
+    assert set(codes.index["ends"].tolist()) == {not cut}
+    row = int(codes.index[0]["row"])
+    plain = codec.tokenize(store.values(row)[None])[0].flatten()
+    assert torch.equal(codes.sequence(0, None)[0], plain) != cut
