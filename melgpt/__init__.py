@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
+    from melgpt.audio.audio import Audio
     from melgpt.model_folder import load
     from melgpt.pipeline import Sound, SoundModel
-    from melgpt.types import Audio, Clip, Codes, Mel, MelScale
+    from melgpt.types import Clip, Codes, Mel, MelScale
 
 _HOMES = {
     "load": "melgpt.model_folder",
     **dict.fromkeys(("Sound", "SoundModel"), "melgpt.pipeline"),
-    **dict.fromkeys(("Audio", "Clip", "Codes", "Mel", "MelScale"), "melgpt.types"),
+    "Audio": "melgpt.audio.audio",
+    **dict.fromkeys(("Clip", "Codes", "Mel", "MelScale"), "melgpt.types"),
 }
 _MODULES = ("audio.io", "audio.mel", "checkpoint")
 __all__ = ["Audio", "Clip", "Codes", "Mel", "MelScale", "Sound", "SoundModel", "load"]

@@ -2,7 +2,9 @@
 
 import argparse
 import io
+import os
 import re
+import shlex
 import sys
 from typing import Any, NoReturn
 
@@ -29,10 +31,19 @@ def allow_any_script() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def command_line(*words: object) -> str:
+    """`melgpt` with these words as a line to paste into a shell, whatever is in them."""
+    return shlex.join(["melgpt", *map(str, words)])
+
+
 def add_runtime(parser: argparse.ArgumentParser) -> None:
     """What melgpt.runtime.RuntimeConfig holds, for the commands that open a model."""
     group = parser.add_argument_group(
-        "how to compute", "the speed changes, the sound does not but for rounding"
+        "how to compute",
+        "Same machine, versions and options: same bytes. Another precision, device, number of threads or\n"
+        "--compile changes the rounding: what is encoded and decoded stays the same but for that, sampled\n"
+        "sounds may be others. With --precision fp32 they nearly always have the same codes. The JSON of\n"
+        "each new sound says what was used.",
     )
     group.add_argument(
         "--precision", choices=["auto", "fp32", "bf16"], default="auto", help="of the weights (auto)"
@@ -76,10 +87,33 @@ def sampling_of(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(args, name)) is not None}
 
 
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """What melgpt.audio.output.Output holds, and the format, for the commands that write new sounds."""
+    group = parser.add_argument_group("how sounds are written")
+    group.add_argument("--format", choices=["wav", "flac", "ogg"], default="wav", help="of the files (wav)")
+    group.add_argument("--rate", type=positive, metavar="HZ", help="sampling rate (as the model has it)")
+    group.add_argument(
+        "--bits",
+        choices=["16", "24", "32f"],
+        help="of a sample; 32f: floating point, WAV alone; OGG has none (16)",
+    )
+    group.add_argument(
+        "--normalize",
+        action="store_true",
+        help="bring each sound's peak to -1 dBFS, but for nearly silent ones; each is kept in a temporary "
+        "file beside, 4 bytes a sample, until its peak is known",
+    )
+
+
+def typed(text: str) -> str:
+    """What a user typed, read as UTF-8 where the terminal's encoding could not."""
+    return os.fsencode(text).decode(errors="replace")
+
+
 def check_seed(seed: int) -> None:
     """Raises UserError for a negative one."""
     if seed < 0:
-        raise UserError(f"--seed must be at least 0, not {seed}")
+        raise UserError(f"--seed must be at least 0 (you gave {seed})")
 
 
 def positive(text: str) -> int:
@@ -87,6 +121,23 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a whole number from 1 on was expected, not '{text}'")
     return int(text)
+
+
+MEL_HELP = (
+    "mel scale: specvqgan (125 to 7600 Hz), hifigan (0 to 8000 Hz), wide (0 to 22050 Hz), vocos, or auto, "
+    "which is the smallest of the first three that holds the sounds' energy (specvqgan); as mel.preset=PRESET"
+)
+
+
+def with_mel(changes: list[str], preset: str | None) -> list[str]:
+    """The changes with that of --mel. Raises UserError where mel.preset is given, too."""
+    if preset is None:
+        return changes
+    if given := [change for change in changes if change.partition("=")[0].strip() == "mel.preset"]:
+        from melgpt.errors import UserError
+
+        raise UserError(f"--mel {preset} and {given[0]} say the same thing: leave one out")
+    return [*changes, f"mel.preset={preset}"]
 
 
 MEMORY_HELP = (

@@ -58,9 +58,13 @@ def save(
     parents: dict[str, str] | None = None,
     notes: dict[str, Any] | None = None,
 ) -> str:
-    """Write a part, whole or not at all; returns its fingerprint. parents: what it was trained on top of."""
+    """Write a part, whole or not at all; returns its fingerprint. parents: what it was trained on top of.
+
+    Raises UserError for a part whose kind the registry does not have: the file could not be opened.
+    """
     from safetensors.torch import save as serialise
 
+    registry.resolve(part.family, part.config.kind)  # type: ignore[union-attr, arg-type]
     mark = fingerprint(part)
     description = {
         "format": FORMAT,

@@ -9,6 +9,7 @@ import traceback
 from contextlib import nullcontext
 
 from melgpt.arguments import OneLineParser, allow_any_script, complain
+from melgpt.signals import stopped_by_signals
 
 COMMANDS = {
     "fit": "learn the sounds in a folder: all stages, resumable",
@@ -62,7 +63,9 @@ def _dispatch(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
-    return _run(module, parser.parse_intermixed_args(arguments[1:]))
+    args = parser.parse_intermixed_args(arguments[1:])
+    with stopped_by_signals():
+        return _run(module, args)
 
 
 def _run(module: object, args: argparse.Namespace) -> int:
@@ -82,6 +85,11 @@ def _run(module: object, args: argparse.Namespace) -> int:
         return complain(str(error))
     except BrokenPipeError:
         raise
+    except UnicodeEncodeError:
+        if sys.getfilesystemencoding() in ("utf-8", "utf8"):
+            traceback.print_exc()
+            return 1
+        return complain("a file's name has letters that this terminal's encoding lacks: set PYTHONUTF8=1")
     except OSError as error:
         if (message := disk_message(error)) is None:
             traceback.print_exc()

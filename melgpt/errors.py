@@ -17,3 +17,9 @@ def closest(word: str, known: list[str] | tuple[str, ...]) -> str:
         return f"; did you mean '{original}'?"
     shown = ", ".join(known[:20]) + (" …" if len(known) > 20 else "")
     return f"; known: {shown}"
+
+
+def in_short(reason: object, most: int = 160) -> str:
+    """What a library says of an error, as one line of at most so many characters."""
+    words = " ".join(str(reason).split())
+    return words if len(words) <= most else f"{words[: most - 1]}…"

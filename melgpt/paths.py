@@ -4,6 +4,8 @@ import contextlib
 import errno
 import io
 import os
+import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 RECIPE = "recipe.toml"
 """What a model folder is made by, every option named."""
+FIGURES = "figures.json"
+"""What was measured of a model folder's parts."""
 RECIPE_HELP = (
     "tiny, small, seed, seed_vas, or a .toml file (small; in a folder that was begun, the same as there)"
 )
@@ -47,16 +51,52 @@ def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place at the end: written whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
     temporary = Path(name)
     try:
+        if _lock(handle) is None:  # a system that cannot rename open files
+            os.close(handle)
+            handle = -1
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         os.replace(temporary, path)
     finally:
+        if handle >= 0:
+            os.close(handle)
         temporary.unlink(missing_ok=True)
+
+
+_TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.\w+)?")
+"""Names that `atomic` gives."""
+
+
+def remove_orphans(folder: Path) -> None:
+    """Remove the temporary files of `atomic` in a folder that killed processes left; those in use stay."""
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if not _TEMPORARY.fullmatch(file.name):
+            continue
+        with contextlib.suppress(OSError):  # gone meanwhile, or not ours to remove
+            with open(file, "rb+") as opened:
+                free = _lock(opened.fileno())
+            if free is not False:
+                file.unlink()
+
+
+def _lock(handle: int) -> bool | None:
+    """Lock an open file until it is closed, or the process ends.
+
+    Returns False where another process has it locked, None where the system has no such locks.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
+    return True
 
 
 def first_missing(path: Path) -> Path | None:
@@ -152,3 +192,19 @@ def disk_message(error: OSError) -> str | None:
 def cache_folder() -> Path:
     """Where things are kept that can be made again: $XDG_CACHE_HOME/melgpt, or .cache/melgpt at home."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "melgpt"
+
+
+def scratch_folder() -> Path:
+    """This user's own folder among the temporary files. Raises OSError where there can be none.
+
+    What lies there is run (compiled kernels), so that no one else may have put it there.
+    """
+    own = os.getuid() if hasattr(os, "getuid") else 0  # Windows has a temporary folder for each user
+    folder = Path(tempfile.gettempdir()) / f"melgpt-{own}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if os.name == "posix" and (
+        not stat.S_ISDIR(found.st_mode) or found.st_uid != own or found.st_mode & 0o022
+    ):
+        raise PermissionError(f"{folder} is not this user's own folder")
+    return folder

@@ -10,20 +10,25 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from melgpt.audio.audio import Audio
+from melgpt.audio.given import Sounds, as_audio, each
 from melgpt.audio.io import fade_out, resample
 from melgpt.audio.mel import analyse
 from melgpt.audio.sound import Sound
+from melgpt.checks import seconds_above_0, whole
 from melgpt.codec.codec import Codec
+from melgpt.data.codes_file import as_codes
 from melgpt.errors import UserError
 from melgpt.gpt.order import fill_up, flatten, unflatten
 from melgpt.gpt.prior import Prior
 from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.gpt.steering import Steering, takes_label
 from melgpt.gpt.vae import GPTVAE
+from melgpt.how import asked, made_by
 from melgpt.native.wanted import kernels_if
 from melgpt.runtime import RuntimeConfig
 from melgpt.streaming import LongSound
-from melgpt.types import Audio, Codes, Mel
+from melgpt.types import Codes, Mel
 
 BATCH = 16
 """Clips that are written at the same time."""
@@ -76,10 +81,14 @@ class SoundModel:
         for label in labels:
             self._prior().label_index(label)
 
+    def labels_in(self, text: str) -> list[str]:
+        """Classes that a text such as `rain,dog_bark` names; see `Prior.labels_in`."""
+        return self._prior().labels_in(text)
+
     def sampling(self, **options: float) -> Sampling:
         """These options for the prior, with the guidance that suits it where none is given."""
         suited = {} if self.prior is None else {"guidance": self.prior.guidance}
-        return Sampling.parse({**suited, **options})
+        return Sampling.checked({**suited, **options})
 
     @property
     def max_seconds(self) -> float:
@@ -90,22 +99,40 @@ class SoundModel:
     def _column_frames(self) -> int:
         return self.codec.config.network.token_size[1]
 
+    def encode(self, sound: Sounds) -> Any:
+        """A sound, any rate and length → its Codes; a list of sounds → a list.
+
+        sound: an Audio, or the path of a sound or video file. Raises UserError for what is no sound.
+        """
+        return each(sound, lambda one: self._encode(as_audio(one)))
+
     @torch.inference_mode()
-    def encode(self, audio: Audio) -> Codes:
-        """One sound, any rate and length → its codes."""
+    def _encode(self, audio: Audio) -> Codes:
         with kernels_if(self.runtime.compile != "off"):
             mel = analyse(resample(audio, self.codec.scale.rate), self.codec.scale)
         grid = self.codec.tokenize(mel.values.to(self.device)).cpu()
         return Codes(grid, self.codec.codebook_size, self.fingerprints["codec"], mel.values.shape[-1])
 
+    def decode(self, codes: Any) -> Any:
+        """Codes, or the path of a file of codes → Audio; a list of them → a list.
+
+        Raises UserError for codes of another codec.
+        """
+        return each(codes, lambda one: self._decode(as_codes(one)))
+
     @torch.inference_mode()
-    def decode(self, codes: Codes) -> Audio:
-        """Codes → sound. Raises UserError for codes of another codec."""
+    def _decode(self, codes: Codes) -> Audio:
         return self._synthesise(self._mel(codes), None)
 
-    def reconstruct(self, audio: Audio) -> Audio:
-        """Through the codec and back: what the codes keep of a sound."""
-        restored = self.decode(self.encode(audio))
+    def reconstruct(self, sound: Sounds) -> Any:
+        """Through the codec and back, what the codes keep of a sound: Audio of the same length.
+
+        sound: an Audio, the path of a file, or a list of these, which gives a list.
+        """
+        return each(sound, lambda one: self._reconstruct(as_audio(one)))
+
+    def _reconstruct(self, audio: Audio) -> Audio:
+        restored = self._decode(self._encode(audio))
         # The mel leaves out the last fraction of a frame: the sound gets its own length back, to the sample.
         length = round(audio.seconds * restored.rate)
         return Audio(
@@ -113,36 +140,61 @@ class SoundModel:
             restored.rate,
         )
 
-    @torch.inference_mode()
     def generate(
         self,
         *,
-        label: str | None = None,
+        label: str | Sequence[str] | None = None,
         features: torch.Tensor | None = None,
         n: int = 1,
         seconds: float | None = None,
         seed: int = 0,
         **sampling: float,
     ) -> list[Sound]:
-        """n new sounds of a class, or for a video, or for a video with a class, as the model was trained.
+        """New sounds of a class, or for a video, or for a video with a class, as the model was trained.
 
-        features: [L, D] of a video, see data.features.read_joined. seconds: length of each sound. Up to the
-        model's own length one that ends earlier by itself is followed by silence; beyond it no sound ends
-        before its time. Without it each is as long as it wants to be. sampling: temperature, top_k, top_p,
-        min_p, guidance, see gpt.sampling.Sampling and `sampling`. Sound i depends on seed and i, not on n.
+        label: one of `model.labels`, or a list of some; features: [L, D] of a video, see
+        data.features.read_joined. n: sounds of each class (1). seconds: length of each sound; by default each
+        is as long as the model makes it. Up to the model's own length (`max_seconds`) one that ends earlier
+        by itself is followed by silence; beyond it no sound ends before its time. seed: the same seed and
+        options give the same sounds (0); sound i of a class depends on seed and i, not on n.
+
+        sampling, each with its default:
+        temperature (1): below 1 more usual, above more daring, 0 the likeliest code each time;
+        top_k (0): only the k most likely codes, 0 for all;
+        top_p (1): only the likeliest codes that together have this probability, lower is tamer;
+        min_p (0): only codes at least this many times as likely as the likeliest, higher is tamer;
+        guidance (2, or 1 for a model that was never trained without its class): higher is more typical of
+        the class and less varied.
+
         Raises UserError for an unknown label and for what the model cannot be steered by.
         """
-        steering = Steering.of(self._prior(), label, features)
+        n, seed = whole("n", n, 1), whole("seed", seed, 0)
+        several = isinstance(label, list | tuple)
+        if several and not label:
+            raise UserError(f"label is an empty list; known: {', '.join(self.labels)}")
+        labels: Sequence[Any] = label if several and label is not None else [label]
+        self.check_labels([one for one in labels if one is not None])
+        wishes = [Steering.of(self._prior(), one, features) for one in labels]
+        return [
+            sound
+            for wish in wishes
+            for sound in self._generate(wish, n=n, seconds=seconds, seed=seed, **sampling)
+        ]
+
+    @torch.inference_mode()
+    def _generate(
+        self, steering: Steering, *, n: int, seconds: float | None, seed: int, **sampling: float
+    ) -> list[Sound]:
         options = self.sampling(**sampling)
         columns = self._columns(self._prior(), seconds)
         most = max(columns, self._prior().config.columns)
-        asked = _asked(steering, options, seed, seconds)
+        wish = asked(steering, options, seed, seconds)
         sounds: list[Sound] = []
         for first in range(0, n, BATCH):
             streams = random_streams(seed, min(BATCH, n - first), first)
             grids = [grid.cpu() for grid in steering.write(columns, options, streams)]
             for i, (grid, stream) in enumerate(zip(grids, streams, strict=True), first):
-                how = {**asked, "index": i}
+                how = {**wish, "index": i}
                 sounds.append(self._sound(grid, stream, seconds, how, most=most))
         return sounds
 
@@ -158,12 +210,12 @@ class SoundModel:
     ) -> LongSound:
         """A sound of any length that is made while it is read, in constant memory: iterating gives its Audio.
 
-        It is sound `index` of a seed, does not end before its time, and is decoded in overlapping pieces;
-        otherwise like `generate`.
+        label: one of `model.labels`. It is sound `index` of a seed, does not end before its time, and is
+        decoded in overlapping pieces; otherwise like `generate`.
         """
+        seconds, seed, index = seconds_above_0(seconds), whole("seed", seed, 0), whole("index", index, 0)
         steering, options = Steering.of(self._prior(), label, features), self.sampling(**sampling)
-        made = {"index": index, "streamed": True, "model": self.fingerprints, "melgpt": _version()}
-        how = {**_asked(steering, options, seed, seconds), **made}
+        how = {**asked(steering, options, seed, seconds), "index": index, "streamed": True, **self._made_by()}
         return LongSound(
             self.codec, self.vocoder, steering, options, seconds=seconds, seed=seed, index=index, how=how
         )
@@ -173,36 +225,37 @@ class SoundModel:
         self, *, n: int = 1, seconds: float | None = None, seed: int = 0, **sampling: float
     ) -> list[Sound]:
         """n new sounds of any kind, at places that the VAE draws; otherwise like `generate`."""
+        n, seed, options = whole("n", n, 1), whole("seed", seed, 0), Sampling.checked(sampling)
         self._columns(self._vae(), seconds)
         streams = random_streams(seed, n)
         z = self._vae().draw_new(streams)
         hows = [{"label": "vae", "seed": seed, "index": i} for i in range(n)]
-        return self._at(z, Sampling.parse(sampling), streams, [seconds] * n, hows)
+        return self._at(z, options, streams, [seconds] * n, hows)
 
     @torch.inference_mode()
     def interpolate(
-        self, first: Audio, last: Audio, *, steps: int = 5, seed: int = 0, **sampling: float
+        self, first: Sounds, last: Sounds, *, steps: int = 5, seed: int = 0, **sampling: float
     ) -> list[Sound]:
         """Sounds at equal steps on the straight line between two sounds in the VAE's space, with both ends.
 
-        Their lengths go from the first one's to the last one's, up to the VAE's longest. The likeliest code
-        is taken each time (temperature 0), unless `sampling` says otherwise; seed: of that and of the
-        vocoder. Raises UserError for less than two steps.
+        first, last: each an Audio or the path of a file. Their lengths go from the first one's to the last
+        one's, up to the VAE's longest. The likeliest code is taken each time (temperature 0), unless
+        `sampling` says otherwise; seed: of that and of the vocoder. Raises UserError for less than two steps.
         """
-        if steps < 2:
+        if whole("steps", steps, 0) < 2:
             raise UserError(f"steps counts both ends and must be at least 2, not {steps}")
+        seed, options = whole("seed", seed, 0), Sampling.checked({"temperature": 0.0, **sampling})
+        ends = [as_audio(sound) for sound in (first, last)]
         vae, silence = self._vae(), self.codec.silent_column()
         # No more than the VAE reads of it.
-        heard = [
-            Audio(a.samples[..., : math.ceil(self._longest(vae) * a.rate)], a.rate) for a in (first, last)
-        ]
-        tokens = [flatten(self.encode(audio).grid.to(self.device))[0] for audio in heard]
-        ends, _ = vae.encode(torch.stack([fill_up(each, silence, vae.length) for each in tokens]))
-        begin, end = (min(audio.seconds, self._longest(vae)) for audio in (first, last))
+        heard = [Audio(a.samples[..., : math.ceil(self._longest(vae) * a.rate)], a.rate) for a in ends]
+        tokens = [flatten(self._encode(audio).grid.to(self.device))[0] for audio in heard]
+        places, _ = vae.encode(torch.stack([fill_up(row, silence, vae.length) for row in tokens]))
+        begin, end = (min(audio.seconds, self._longest(vae)) for audio in ends)
         shares = [i / (steps - 1) for i in range(steps)]
         return self._at(
-            torch.stack([ends[0].lerp(ends[1], share) for share in shares]),
-            Sampling.parse({"temperature": 0.0, **sampling}),
+            torch.stack([places[0].lerp(places[1], share) for share in shares]),
+            options,
             random_streams(seed, steps),
             [begin + share * (end - begin) for share in shares],
             [{"label": f"{s:.0%}", "share": s, "seed": seed, "index": i} for i, s in enumerate(shares)],
@@ -248,8 +301,10 @@ class SoundModel:
             ended = min(ended, seconds)
         if codes.grid.shape[-1] == most or ended == seconds:
             audio = fade_out(audio)
-        made = {"ended_at_seconds": round(ended, 3), "model": self.fingerprints, "melgpt": _version()}
-        return Sound(audio, mel, codes, {**how, **made})
+        return Sound(audio, mel, codes, {**how, "ended_at_seconds": round(ended, 3), **self._made_by()})
+
+    def _made_by(self) -> dict[str, Any]:
+        return made_by(self.fingerprints, self.runtime, self.device)
 
     def _mel(self, codes: Codes) -> Mel:
         if codes.codec != self.fingerprints["codec"]:
@@ -281,12 +336,13 @@ class SoundModel:
     def _columns(self, writer: Prior | GPTVAE, seconds: float | None) -> int:
         if seconds is None:
             return writer.config.columns
+        seconds = seconds_above_0(seconds)
         if isinstance(writer, GPTVAE):
-            longest, hint = self._longest(writer), "; the VAE writes no more, the prior does"
+            longest, hint = self._longest(writer), "the VAE writes no more, the prior does"
         else:
-            longest, hint = MOST_SECONDS, "; `stream`, and the command, make longer ones"
-        if not 0 < seconds <= longest + 1e-6:
-            raise UserError(f"seconds must lie above 0 and up to {longest:.2f}, not {seconds:g}{hint}")
+            longest, hint = MOST_SECONDS, "`stream` makes longer ones"
+        if seconds > longest + 1e-6:
+            raise UserError(f"seconds must be at most {longest:.2f} (given: {seconds:g}); {hint}")
         return max(1, math.ceil(seconds * self.codec.scale.frames_per_second / self._column_frames - 1e-6))
 
     def _prior(self) -> Prior:
@@ -300,18 +356,3 @@ class SoundModel:
         if self.vae is None:
             raise UserError("this model folder has no vae.safetensors: make it with `melgpt train vae`")
         return self.vae
-
-
-def _asked(steering: Steering, options: Sampling, seed: int, seconds: float | None) -> dict[str, Any]:
-    """What a prior was asked for, in plain types."""
-    asked: dict[str, Any] = {"label": steering.label, "seed": seed, "seconds": seconds}
-    asked["sampling"] = options.plain()
-    if steering.features is not None:
-        asked["features"] = list(steering.features.shape)
-    return asked
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("melspec-gpt-vqvae")

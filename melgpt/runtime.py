@@ -16,7 +16,8 @@ Compile = Literal["auto", "on", "off"]
 
 
 class RuntimeConfig(Config):
-    """How to compute; it changes the speed, not what comes out (beyond rounding)."""
+    """How to compute: it changes the speed, and rounding. Where a code is drawn rounding may choose another
+    one, and with it another sound; what was used stands in the JSON of each sound (`melgpt.how`)."""
 
     precision: Precision = "auto"
     """`auto`: bf16 where the processor has units for it; elsewhere fp32, but a GPT that writes reads its

@@ -13,21 +13,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from melgpt.audio.audio import Audio
 from melgpt.audio.io import FADE_SECONDS, fade_out, write_pieces
-from melgpt.audio.picture import save_mel
+from melgpt.audio.output import Output, Written
+from melgpt.audio.picture import show_or_save
 from melgpt.audio.sound import write_how
+from melgpt.checks import seconds_above_0
 from melgpt.codec.codec import Codec
 from melgpt.errors import UserError
 from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.gpt.steering import Steering
 from melgpt.progress import progress
-from melgpt.types import Audio, MelScale
+from melgpt.types import MelScale
 from melgpt.vocoders.pieces import OVERLAP, in_pieces
 
 PICTURE_COLUMNS = 1500
 """Most values along the picture of a sound: each is the mean of some frames."""
-MOST_BYTES = (1 << 32) - (1 << 16)
-"""A WAV file holds no more."""
 
 
 class LongSound:
@@ -46,8 +47,7 @@ class LongSound:
         how: dict[str, Any],
     ) -> None:
         """how: how it is made, for `explain`. Raises UserError for a length that is none."""
-        if not 0 < seconds < math.inf:
-            raise UserError(f"seconds must lie above 0 and be finite, not {seconds}")
+        seconds_above_0(seconds)
         self.codec, self.vocoder, self.steering, self.options = codec, vocoder, steering, options
         self.seconds, self.seed, self.index, self.how = seconds, seed, index, how
         scale = codec.scale
@@ -63,20 +63,18 @@ class LongSound:
                 seconds += audio.seconds
                 bar.advance(round(seconds) - bar.done)
 
-    def save(self, path: Path | str) -> None:
-        """Write the sound: WAV, FLAC or OGG by the suffix. Raises UserError where a WAV cannot hold it."""
-        rate = self.codec.scale.rate
-        if Path(path).suffix.lower() == ".wav" and 2 * self.seconds * rate > MOST_BYTES:
-            most = MOST_BYTES / 2 / rate
-            raise UserError(f"a WAV file holds up to {most:.0f} s at {rate} Hz, not {self.seconds:.7g}")
-        write_pieces(path, self, rate)
+    def save(self, path: Path | str, **output: Any) -> Written:
+        """Write the sound, as `Sound.save`. Raises UserError where a WAV cannot hold it."""
+        rate, how = self.codec.scale.rate, Output.parse(output)
+        how.check_length(Path(path).name, self.seconds, rate)
+        return write_pieces(path, self, rate, how)
 
-    def plot(self, path: Path | str) -> None:
-        """Write a picture of the mel (PNG), as far as it was read. Raises UserError where nothing was."""
+    def plot(self, path: Path | str | None = None) -> Any:
+        """A picture of the mel, as `Sound.plot`, as far as it was read. Raises UserError if nothing was."""
         if self._picture.empty:
             raise UserError("nothing of this sound was read yet: save it, or read its pieces, then plot it")
         label = self.how.get("label") or ""
-        save_mel(Path(path), self._picture.values(), self.codec.scale, label, self.seconds)
+        return show_or_save(path, self._picture.values(), self.codec.scale, label, self.seconds)
 
     def explain(self, path: Path | str) -> None:
         """Write how it was made (JSON)."""

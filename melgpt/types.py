@@ -6,8 +6,9 @@ S positions of a token sequence, C width of a transformer, P positions of a pref
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -60,8 +61,22 @@ class MelScale(Config):
         """`specvqgan` (the originals), `hifigan` (0-8000 Hz, natural log), `wide` (44.1 kHz, 128 bands) or
         `vocos` (24 kHz, 100 bands, its published mel)."""
         if name not in PRESETS:
-            raise UserError(f"unknown mel preset '{name}'{closest(name, list(PRESETS))}")
+            raise UserError(f"unknown mel preset '{name}'{closest(name, [*PRESETS, AUTO])}")
         return cls.parse(PRESETS[name])
+
+    @classmethod
+    def of_table(cls, table: dict[str, Any], auto: Callable[[], dict[str, Any]] | None = None) -> Self:
+        """From a recipe's [mel]: options, where it is named on top of a `preset`'s.
+
+        auto: what `preset = "auto"` stands for, in the same form. Raises UserError for what is unknown.
+        """
+        options = dict(table)
+        name = str(options.pop("preset", "specvqgan"))
+        if name != AUTO:
+            return cls.preset(name).changed(**options)
+        if auto is None:
+            raise UserError("mel.preset=auto follows a folder of sounds: prepare, fit and train take it")
+        return cls.of_table({**auto(), **options})
 
     @property
     def frames_per_second(self) -> float:
@@ -73,6 +88,8 @@ class MelScale(Config):
         return (log10 if self.log == "log10" else log10 * math.log(10)) / (self.high - self.low)
 
 
+AUTO = "auto"
+"""In the place of a preset: the one that holds the energy of a folder's sounds."""
 _NATURAL = {"log": "ln", "low": math.log(1e-5), "high": math.log(10)}
 PRESETS: dict[str, dict[str, object]] = {
     "specvqgan": {},

@@ -43,7 +43,11 @@ def test_help_of_a_command_needs_no_torch(command: str, tmp_path: Path) -> None:
         (["train", "codek", "x", "--out", "y"], "codek"),
         (["options", "codec.quantiser"], "did you mean 'quantizer'"),
         (["options", "codec.quantizer", "fqs"], "did you mean 'fsq'"),
-        (["options", "mel.rate"], "is an option, not a part"),
+        (["options", "mel.rate.x"], "unknown part 'mel.rate.x' at 'x'"),
+        (["options", "mel.presset"], "did you mean 'preset'"),
+        (["options", "prior", "vqgan"], "unknown prior kind 'vqgan'; known: gpt"),
+        (["options", "train.codec.discriminator", "sound"], "known: patchgan"),
+        (["options", "mel", "wide"], "mel has no kinds; leave 'wide' out"),
         (["fit", "nowhere", "--out", "run", "--recipe", "tinny"], "did you mean 'tiny'"),
         (
             ["fit", "nowhere", "--out", "run", "--recipe", "tiny", "train.codec.stepps=3"],
@@ -85,6 +89,21 @@ def test_options_show_kinds_defaults_and_meaning() -> None:
     for name in ("mel.rate", "train.prior.steps", "codec.quantizer ", "runtime.threads"):
         assert f" {name}" in every
     assert "codec.mel.rate" not in every
+
+
+def test_options_list_the_mel_preset_and_a_recipes_own_values() -> None:
+    for part in ("", "mel", "mel.preset"):
+        shown = melgpt("options", *([part] if part else []), COLUMNS="250").stdout
+        assert "mel.preset" in shown
+        assert "wide (0 to 22050 Hz)" in shown
+    tiny = melgpt("options", "--recipe", "tiny", COLUMNS="250").stdout
+    row = next(line for line in tiny.splitlines() if "train.codec.steps" in line)
+    assert "1000" in row
+    assert "in tiny" in tiny
+    quantizer = melgpt("options", "codec.quantizer", "--recipe", "tiny", COLUMNS="250").stdout
+    assert "kinds of codec.quantizer" in quantizer
+    assert "(8, 5, 5, 5)" in quantizer
+    assert "0.0003" in melgpt("options", "train.prior.learning_rate", COLUMNS="250").stdout
 
 
 def test_a_reader_that_goes_away_is_no_fault() -> None:

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import soundfile
 import soxr
 import torch
 
+from melgpt import types
+from melgpt.audio.audio import Audio
 from melgpt.audio.decoding.block import (
     BLOCK,
     LENGTH_TOLERANCE_SECONDS,
@@ -26,9 +28,7 @@ from melgpt.audio.decoding.ffmpeg import decode_ffmpeg
 from melgpt.audio.decoding.libsndfile import decode_libsndfile
 from melgpt.audio.decoding.part import Part
 from melgpt.audio.decoding.parts import parts_of, reads_with_ffmpeg
-from melgpt.errors import UserError
-from melgpt.paths import NewFile, atomic
-from melgpt.types import Audio
+from melgpt.audio.output import Output, Written, write_file
 
 __all__ = [
     "BLOCK",
@@ -69,7 +69,8 @@ def read(path: Path | str, rate: int | None = None, findings: list[Finding] | No
     """
     blocks = read_blocks(path, findings)
     parts = list(blocks if rate is None else resample_blocks(blocks, rate))
-    return parts[0] if len(parts) == 1 else Audio(torch.cat([p.samples for p in parts], -1), parts[0].rate)
+    samples = parts[0].samples if len(parts) == 1 else torch.cat([part.samples for part in parts], -1)
+    return Audio(samples, parts[0].rate)
 
 
 def read_blocks(path: Path | str, findings: list[Finding] | None = None) -> Iterator[Audio]:
@@ -86,12 +87,12 @@ def read_blocks(path: Path | str, findings: list[Finding] | None = None) -> Iter
     rate = 0
     for run_rate, run in groupby(_mono_blocks(path, findings), key=lambda block: block.rate):
         rate = rate or run_rate
-        yield from resample_blocks(run, rate)
+        yield from (Audio(block.samples, block.rate) for block in resample_blocks(run, rate))
     if not rate:
         raise AudioError(f"{path}: no sound could be decoded")
 
 
-def _mono_blocks(path: Path, findings: list[Finding] | None) -> Iterator[Audio]:
+def _mono_blocks(path: Path, findings: list[Finding] | None) -> Iterator[types.Audio]:
     """Blocks [1, T] of all parts of a file, each at the rate of its part."""
     parts, mixer, damage = parts_of(path), Mixer(), list[str]()
     decode = decode_ffmpeg if reads_with_ffmpeg(path) else decode_libsndfile
@@ -113,7 +114,7 @@ def _mono_blocks(path: Path, findings: list[Finding] | None) -> Iterator[Audio]:
         findings += [Finding(CANCELLING, mixer.finding())] if mixer.finding() else []
 
 
-def _mono(path: Path, block: Block, mixer: Mixer) -> Audio:
+def _mono(path: Path, block: Block, mixer: Mixer) -> types.Audio:
     peak = float(np.abs(block.samples).max(initial=0.0))
     if not np.isfinite(peak):
         wrong = int((~np.isfinite(block.samples)).sum())
@@ -121,7 +122,7 @@ def _mono(path: Path, block: Block, mixer: Mixer) -> Audio:
     if peak > HIGHEST:
         raise AudioError(f"{path}: samples of {peak:.3g} are no sound: full scale is 1")
     mono = mixer.mono(block)
-    return Audio(torch.from_numpy(mono).unsqueeze(0), block.rate)
+    return types.Audio(torch.from_numpy(mono).unsqueeze(0), block.rate)
 
 
 def _damage(part: Part, ending: Ending) -> list[str]:
@@ -142,7 +143,7 @@ def _damage(part: Part, ending: Ending) -> list[str]:
     return [f"{' and '.join(damage)}, {decoded}"] if damage else []
 
 
-def resample(audio: Audio, rate: int) -> Audio:
+def resample(audio: types.Audio, rate: int) -> types.Audio:
     """The same sound at another rate (soxr, high quality)."""
     if audio.rate == rate:
         return audio
@@ -150,7 +151,7 @@ def resample(audio: Audio, rate: int) -> Audio:
     return Audio(torch.from_numpy(np.stack(channels)), rate)
 
 
-def resample_blocks(blocks: Iterable[Audio], rate: int) -> Iterator[Audio]:
+def resample_blocks(blocks: Iterable[types.Audio], rate: int) -> Iterator[types.Audio]:
     """Blocks [1, T] of one sound at another rate: together the very samples that `resample` makes of it."""
     stream: soxr.ResampleStream | None = None
     for block in blocks:
@@ -164,7 +165,7 @@ def resample_blocks(blocks: Iterable[Audio], rate: int) -> Iterator[Audio]:
         yield Audio(torch.from_numpy(rest).unsqueeze(0), rate)
 
 
-def fade_out(audio: Audio, seconds: float = FADE_SECONDS) -> Audio:
+def fade_out(audio: types.Audio, seconds: float = FADE_SECONDS) -> Audio:
     """The same sound with a short linear fade at its end, so that a cut does not click."""
     length = min(round(seconds * audio.rate), audio.samples.shape[-1])
     ramp = torch.ones(audio.samples.shape[-1])
@@ -172,24 +173,20 @@ def fade_out(audio: Audio, seconds: float = FADE_SECONDS) -> Audio:
     return Audio(audio.samples * ramp, audio.rate)
 
 
-def write(path: Path | str, audio: Audio) -> None:
-    """Write one sound, samples [1, T], as 16-bit WAV or FLAC, or OGG, by the suffix; whole or not at all."""
-    write_pieces(path, [audio], audio.rate)
+def write(path: Path | str, audio: types.Audio, **output: Any) -> Written:
+    """Write one sound, samples [1, T], as WAV, FLAC or OGG, by the suffix; whole or not at all.
+
+    output: bits, rate, normalize, see audio.output.Output; 16 bits by default.
+    """
+    return write_pieces(path, [audio], audio.rate, Output.parse(output))
 
 
-def write_pieces(path: Path | str, pieces: Iterable[Audio], rate: int) -> None:
+def write_pieces(
+    path: Path | str, pieces: Iterable[types.Audio], rate: int, output: Output | None = None
+) -> Written:
     """The same of a sound that comes in pieces, each held only until it is written."""
-    path = Path(path)
-    formats = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
-    if path.suffix.lower() not in formats:
-        raise UserError(f"cannot write {path.name}: the suffix must be one of {', '.join(formats)}")
-    container, subtype = formats[path.suffix.lower()]
-    with (
-        atomic(path) as temporary,
-        NewFile(temporary) as raw,
-        soundfile.SoundFile(raw, "w", rate, 1, format=container, subtype=subtype) as file,
-    ):
-        for audio in pieces:
-            if audio.samples.shape[0] != 1:
-                raise ValueError(f"write takes one sound, samples [1, T], not {list(audio.samples.shape)}")
-            file.write(audio.samples[0].detach().cpu().clamp(-1, 1).numpy())
+    output = Output() if output is None else output
+    output.subtype(Path(path).name)
+    if output.rate is None:
+        return write_file(Path(path), pieces, rate, output)
+    return write_file(Path(path), resample_blocks(pieces, output.rate), output.rate, output)

@@ -4,7 +4,10 @@ matplotlib is imported when the first picture is drawn, and used through its obj
 window system, no state that two threads would share.
 """
 
+import functools
+import logging
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from melgpt.audio.mel import mel_filterbank
+from melgpt.errors import UserError, in_short
 from melgpt.paths import atomic
 from melgpt.types import MelScale
 
@@ -25,27 +29,61 @@ DOTS_PER_INCH = 120
 FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Hiragino Sans", "Microsoft YaHei", "Arial")
 """Fonts for the user's own words; those that are installed fill the gaps of the first one."""
 INK, PAPER = "#333333", "white"
+MOST_LETTERS = 24
+"""Letters of a row's label on a contact sheet; a longer one would leave no room for the mels."""
+
+
+@functools.cache
+def open_matplotlib() -> None:
+    """Import it, its messages switched off: they are about its own folders and fonts.
+
+    Called before work that ends with a picture. Raises UserError where it has no folder that it can write.
+    """
+    log = logging.getLogger("matplotlib")
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.CRITICAL)
+    try:
+        import matplotlib.font_manager  # noqa: F401
+    except OSError as error:
+        raise UserError(
+            f"no folder for temporary files can be written, set TMPDIR to one that can ({in_short(error)})"
+        ) from None
 
 
 def save_mel(
     path: Path, values: Tensor, scale: MelScale, title: str = "", seconds: float | None = None
 ) -> None:
-    """One mel, values [F, N] in [0, 1], as a PNG with seconds along and Hz up.
+    """One mel, values [F, N] in [0, 1], as a PNG; see `draw_mel`."""
+    _save(draw_mel(values, scale, title, seconds), path)
 
-    seconds: how long it is, where a value stands for more than a frame.
+
+def draw_mel(values: Tensor, scale: MelScale, title: str = "", seconds: float | None = None) -> Any:
+    """One mel, values [F, N] in [0, 1], as a matplotlib figure with seconds along and Hz up.
+
+    seconds: how long it is, where a value stands for more than a frame. A notebook shows the figure.
     """
     seconds = values.shape[-1] / scale.frames_per_second if seconds is None else seconds
-    figure = _figure(min(max(3.2, 1.9 + 1.3 * seconds), 12.0), 3.0)
+    width = min(max(3.2, 1.9 + 1.3 * seconds), 12.0)
+    figure = _figure(width, 3.0)
     axes = figure.add_subplot()
     picture = _draw(axes, values, seconds, seconds)
     _label_hz(axes, scale)
     axes.set_xlabel("seconds", fontsize=9, color=INK)
     axes.set_ylabel("Hz", fontsize=9, color=INK)
-    axes.set_title(title, loc="left", fontsize=10, color=INK, family=_fonts())
+    axes.set_title(_plain(title, round(12 * width)), loc="left", fontsize=10, **_words())
     bar = figure.colorbar(picture, ax=axes, pad=0.015, aspect=28, ticks=[0, 0.5, 1])
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=7, length=0, colors=INK)
-    _save(figure, path)
+    return figure
+
+
+def show_or_save(
+    path: Path | str | None, values: Tensor, scale: MelScale, title: str = "", seconds: float | None = None
+) -> Any:
+    """The figure of `draw_mel`, or None and a PNG where a path is given."""
+    if path is None:
+        return draw_mel(values, scale, title, seconds)
+    return save_mel(Path(path), values, scale, title, seconds)
 
 
 def contact_sheet(
@@ -63,7 +101,7 @@ def contact_sheet(
     grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
     for axes, (label, mels) in zip(grid, rows, strict=True):
         axes[0].set_ylabel(
-            label, rotation=0, ha="right", va="center", fontsize=11, color=INK, labelpad=8, family=_fonts()
+            _plain(label), rotation=0, ha="right", va="center", fontsize=11, labelpad=8, **_words()
         )
         for cell, mel in zip(axes[: len(mels)], mels, strict=True):
             _draw(cell, mel, mel.shape[-1] / scale.frames_per_second, longest)
@@ -74,13 +112,14 @@ def contact_sheet(
         for cell in axes[len(mels) :]:
             cell.set_visible(False)
     for cell, head in zip(grid[0][: len(heads)], heads, strict=True):
-        cell.set_title(head, loc="left", fontsize=10, color=INK, family=_fonts())
+        cell.set_title(_plain(head), loc="left", fontsize=10, **_words())
     figure.supxlabel(f"seconds ({scale.f_min:.0f} to {scale.f_max:.0f} Hz upwards)", fontsize=8, color=INK)
     _save(figure, path)
 
 
 def mel_image(values: Tensor) -> NDArray[np.uint8]:
     """Pixels [H, W, 3] of a mel, values [F, N] in [0, 1]: one a value, low frequencies at the bottom."""
+    open_matplotlib()
     import matplotlib
 
     shades = values.detach().float().cpu().clamp(0, 1).flip(0).numpy()
@@ -113,19 +152,37 @@ def hz_ticks(scale: MelScale, crowded: float = CROWDED) -> list[tuple[float, str
 
 def _figure(width: float, height: float) -> Any:
     """An empty figure of so many inches that only knows how to become a PNG."""
+    open_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor=PAPER)
+    class Picture(Figure):
+        def _repr_png_(self) -> bytes:
+            """By which a notebook shows it."""
+            file = BytesIO()
+            _write(self, file)
+            return file.getvalue()
+
+    figure = Picture(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor=PAPER)
     FigureCanvasAgg(figure)
     return figure
 
 
-def _fonts() -> list[str]:
+def _words() -> dict[str, Any]:
+    """How the user's own words are drawn: in any script, and a dollar sign as a dollar sign."""
     from matplotlib.font_manager import get_font_names
 
     installed = set(get_font_names())
-    return [font for font in FONTS if font in installed]
+    return {
+        "color": INK,
+        "family": [font for font in FONTS if font in installed],
+        "parse_math": False,
+    }
+
+
+def _plain(text: str, most: int = MOST_LETTERS) -> str:
+    """A label as one line of at most so many letters."""
+    return in_short(text, most)
 
 
 def _draw(axes: Any, values: Tensor, end: float, seconds: float) -> Any:
@@ -154,7 +211,12 @@ def _label_hz(axes: Any, scale: MelScale) -> None:
 
 
 def _save(figure: Any, path: Path) -> None:
-    with atomic(path) as temporary, warnings.catch_warnings():
+    with atomic(path) as temporary:
+        _write(figure, temporary)
+
+
+def _write(figure: Any, file: Any) -> None:
+    with warnings.catch_warnings():
         # A label in a script that no installed font has is drawn as boxes; the file names carry it, too.
-        warnings.filterwarnings("ignore", ".*missing from font.*")
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+        warnings.simplefilter("ignore")
+        figure.savefig(file, format="png", metadata={"Software": None})

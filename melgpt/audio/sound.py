@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from melgpt.audio.audio import Audio
 from melgpt.audio.io import write
-from melgpt.audio.picture import save_mel
+from melgpt.audio.output import Written
+from melgpt.audio.picture import show_or_save
 from melgpt.paths import atomic
-from melgpt.types import Audio, Codes, Mel
+from melgpt.types import Codes, Mel
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,25 @@ class Sound:
     def __repr__(self) -> str:
         return f"<Sound {self.how.get('label')!r}, {self.audio.seconds:.2f} s, {self.audio.rate} Hz>"
 
-    def save(self, path: Path | str) -> None:
-        """Write the sound; WAV, FLAC or OGG by the suffix."""
-        write(path, self.audio)
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.audio.seconds
 
-    def plot(self, path: Path | str) -> None:
-        """Write a picture of the mel (PNG)."""
-        save_mel(Path(path), self.mel.values[0], self.mel.scale, title=self.how.get("label") or "")
+    def save(self, path: Path | str, **output: Any) -> Written:
+        """Write the sound; WAV, FLAC or OGG by the suffix. Returns its level.
+
+        bits: 16 (default), 24 or "32f"; rate: in Hz; normalize=True: peak to -1 dBFS (audio.output.Output).
+        """
+        return write(path, self.audio, **output)
+
+    def plot(self, path: Path | str | None = None) -> Any:
+        """Write a picture of the mel (PNG); without a path, a matplotlib figure, which a notebook shows."""
+        return show_or_save(path, self.mel.values[0], self.mel.scale, self.how.get("label") or "")
+
+    def play(self) -> None:
+        """Play it to its end. Raises UserError where no player is installed, or it fails."""
+        self.audio.play()
 
     def explain(self, path: Path | str) -> None:
         """Write how it was made (JSON): seed, options, fingerprints of the model."""

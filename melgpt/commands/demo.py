@@ -22,10 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from melgpt.audio.picture import open_matplotlib
     from melgpt.commands import fit
     from melgpt.data.demo_corpus import build
     from melgpt.progress import say
 
+    open_matplotlib()
     corpus, model, new = args.out / "corpus", args.out / "model", args.out / "new"
     if not (corpus / ".complete").exists():
         build(corpus)

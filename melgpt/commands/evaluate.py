@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from melgpt import checkpoint
+    from melgpt.audio.picture import open_matplotlib
     from melgpt.data.store import Store
     from melgpt.evaluation.evaluate import Evaluation
     from melgpt.evaluation.limits import check_limits, read_limits
@@ -80,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     settings, runtime = _settings(args.model), RuntimeConfig.parse(runtime_of(args))
     training = ListenerTraining(args.out / "listeners", settings, runtime)
     files = None if args.listeners is None else files_in(args.listeners)
+    open_matplotlib()
     # What keeps one from writing there is said now, not at the end.
     args.out.mkdir(parents=True, exist_ok=True)
     files = training.train_all(store) if files is None else files

@@ -12,6 +12,8 @@ import argparse
 import os
 from pathlib import Path
 
+from melgpt.arguments import command_line
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("corpus", metavar="NAME", help="vas, vggsound or esc50")
@@ -35,5 +37,5 @@ def run(args: argparse.Namespace) -> int:
     folder = args.folder or Path("data") / args.corpus
     only = tuple(name.strip() for name in args.only.split(",") if name.strip())
     fetch(args.corpus, folder, Wish(only, args.features, args.keep, args.base, args.md5))
-    say(f"done: melgpt prepare {folder} OUT")
+    say(f"done: {command_line('prepare', folder, 'OUT')}")
     return 0

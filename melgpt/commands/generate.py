@@ -1,23 +1,39 @@
-"""New sounds from a model: a WAV, a picture and a JSON of how it was made for each."""
+"""New sounds from a model: a sound file, a picture and a JSON of how it was made for each."""
 
 import argparse
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from melgpt.arguments import add_runtime, add_sampling, runtime_of, sampling_of
+from melgpt.arguments import (
+    add_output,
+    add_runtime,
+    add_sampling,
+    check_seed,
+    runtime_of,
+    sampling_of,
+    typed,
+)
+from melgpt.checks import seconds_above_0
+from melgpt.errors import UserError
 from melgpt.progress import say
 
 STREAMED_SECONDS = 60
 """Longer sounds are written while they are made, in constant memory."""
+MOST_BYTES = 90
+"""Of a label in a file's name: with a video's name, seed and number a name has at most 255."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="model folder")
     parser.add_argument(
-        "--label", action="append", help="class; may be given several times; default: every class"
+        "--label",
+        action="append",
+        metavar="LABEL[,LABEL]",
+        help="class, or several separated by commas; may be given several times; default: every class",
     )
     parser.add_argument(
         "--features",
@@ -34,46 +50,79 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-n", type=int, default=1, help="sounds of each class (1)")
     parser.add_argument(
-        "--seconds", type=float, help="length, of any size; default: as long as each sound wants to be"
+        "--seconds", type=float, help="length, of any size; default: as long as the model makes each sound"
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed and options, same sounds (0)")
     add_sampling(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    add_output(parser)
     add_runtime(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    import torch
+    from melgpt.audio.output import Output
+    from melgpt.audio.picture import open_matplotlib
+    from melgpt.model_folder import load, vae_warnings
 
-    from melgpt.errors import UserError
-    from melgpt.model_folder import load
-
-    if args.n < 1 or args.seed < 0:
-        raise UserError(f"-n must be at least 1 and --seed at least 0, not {args.n} and {args.seed}")
+    _check(args)
+    output = Output.parse({name: getattr(args, name) for name in ("rate", "bits", "normalize")})
+    output.subtype(f"sound.{args.format}")
+    open_matplotlib()
     model = load(args.model, **runtime_of(args))
     options = {name: getattr(args, name) for name in ("n", "seconds", "seed")} | sampling_of(args)
     if args.n > 1 and (args.temperature == 0 or args.top_k == 1):
         say(f"the likeliest code each time: all {args.n} sounds of a class will have the same codes")
     if args.source == "vae":
-        if args.label or args.features:
-            raise UserError("the VAE knows neither classes nor videos: leave out --label and --features")
-        for path in save_sounds(model.generate_from_vae(**options), args.out):
-            print(path)
-        return 0
+        for warning in vae_warnings(args.model):
+            say(warning)
     video = [Path(name) for name in args.features.split(",")] if args.features else []
+    if args.source == "vae":
+        sounds: Iterable[Any] = model.generate_from_vae(**options)
+    else:
+        sounds = _of_classes(model, args.label, video, long=_is_long(args), options=options)
+    named = video[0].stem if video else ""
+    save_sounds(sounds, args.out, video=named, file_format=args.format, output=output, told=print)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raises UserError for what is wrong whatever the model is."""
+    if args.n < 1:
+        raise UserError(f"-n must be at least 1 (you gave {args.n})")
+    check_seed(args.seed)
+    if args.seconds is not None:
+        seconds_above_0(args.seconds, "--seconds")
+    if args.source == "vae" and (args.label or args.features):
+        raise UserError("the VAE knows neither classes nor videos: leave out --label and --features")
+
+
+def _is_long(args: argparse.Namespace) -> bool:
+    return args.seconds is not None and args.seconds > STREAMED_SECONDS
+
+
+def _of_classes(
+    model: Any, asked: list[str] | None, video: list[Path], *, long: bool, options: dict[str, Any]
+) -> Iterator[Any]:
+    """Sounds of each class that was asked for, once; checked before the first is made."""
+    import torch
+
     features = None
     if video:
         from melgpt.data.features import read_joined  # opens scipy, which takes as long as opening a model
 
         features = torch.from_numpy(read_joined(video))
-    labels = args.label or ([None] if video else list(model.labels) or [None])
-    model.check_labels([label for label in labels if label is not None])
-    for label in labels:
-        long = args.seconds is not None and args.seconds > STREAMED_SECONDS
-        sounds = (_streamed if long else _held)(model, label=label, features=features, **options)
-        for path in save_sounds(sounds, args.out, video=video[0].stem if video else ""):
-            print(path)
-    return 0
+    known = list(model.labels)
+    if asked and known:
+        labels: list[str | None] = list(
+            dict.fromkeys(each for text in asked for each in model.labels_in(typed(text)))
+        )
+    else:
+        labels = [*(asked or ([] if video else known))] or [None]
+    return (
+        sound
+        for label in labels
+        for sound in (_streamed if long else _held)(model, label=label, features=features, **options)
+    )
 
 
 def _held(model: Any, **options: Any) -> Iterable[Any]:
@@ -88,27 +137,50 @@ def _streamed(model: Any, *, n: int, **options: Any) -> Iterator[Any]:
 
 
 def save_sounds(
-    sounds: Iterable[Any], folder: Path, names: list[str] | None = None, video: str = ""
+    sounds: Iterable[Any],
+    folder: Path,
+    names: list[str] | None = None,
+    *,
+    video: str = "",
+    file_format: str = "wav",
+    output: Any = None,
+    told: Callable[[Path], None] = lambda path: None,
 ) -> list[Path]:
-    """WAV, PNG and JSON of each sound; returns the paths of the WAVs.
+    """Sound, PNG and JSON of each; returns the paths of the sounds, each of which is told when it is there.
 
-    By the names given, or by label, seed and number; video: name of the one that they are for.
+    By the names given, or by label, seed and number; video: name of the one that they are for. output:
+    audio.output.Output of the sounds. Overwritten and nearly silent ones are counted in a line each.
     """
+    from melgpt.audio.output import NEARLY_SILENT_DBFS
+    from melgpt.audio.sound import write_how
+
     paths: list[Path] = []
+    silent: list[Path] = []
     replaced = 0
+    options = {} if output is None else output.plain()
     for number, sound in enumerate(sounds):
         how = sound.how
         label = "_".join(file_name(part) for part in (video, how["label"]) if part)
         name = names[number] if names else f"{label}_seed{how['seed']}_{how['index']:03d}"
-        path = folder / f"{name}.wav"
-        replaced += _made_otherwise(path.with_suffix(".json"), how)
-        sound.save(path)
-        sound.plot(path.with_suffix(".png"))
-        sound.explain(path.with_suffix(".json"))
+        path = folder / f"{name}.{file_format}"
+        written = sound.save(path, **options)
+        sound.plot(folder / f"{name}.png")
+        how = {**how, "output": written.told}
+        replaced += _made_otherwise(folder / f"{name}.json", how)
+        write_how(folder / f"{name}.json", how)
         paths.append(path)
+        silent += [path] * written.nearly_silent
+        told(path)
     if replaced:
-        say(f"{replaced} of these took the place of sounds made with other options: --out keeps them apart")
+        say(f"{_files(replaced)} overwritten; choose another --out to keep both")
+    if silent:
+        level = f"peak below {NEARLY_SILENT_DBFS:.0f} dBFS"
+        say(f"{len(silent)} of {len(paths)} nearly silent ({level}), first {silent[0]}")
     return paths
+
+
+def _files(count: int) -> str:
+    return "1 file was" if count == 1 else f"{count} files were"
 
 
 def _made_otherwise(file: Path, how: dict[str, Any]) -> bool:
@@ -121,6 +193,10 @@ def _made_otherwise(file: Path, how: dict[str, Any]) -> bool:
 
 
 def file_name(label: str) -> str:
-    """A label as part of a file name, another one for each label: any script stays."""
+    """A label as part of a file name, another one for each label: any script stays, as UTF-8."""
     safe = "".join(c if c.isalnum() or c in "-._ " else "_" for c in label)[:80]
-    return safe if safe == label else f"{safe}-{hashlib.sha256(label.encode()).hexdigest()[:6]}"
+    safe = safe.encode(errors="replace")[:MOST_BYTES].decode(errors="ignore")
+    marked = (
+        safe if safe == label else f"{safe}-{hashlib.sha256(label.encode(errors='replace')).hexdigest()[:6]}"
+    )
+    return os.fsdecode(marked.encode())

@@ -26,12 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from melgpt.audio.io import read, resample
     from melgpt.audio.mel import analyse
-    from melgpt.audio.picture import contact_sheet
+    from melgpt.audio.picture import contact_sheet, open_matplotlib
     from melgpt.commands.generate import file_name, save_sounds
-    from melgpt.model_folder import load
+    from melgpt.model_folder import load, vae_warnings
+    from melgpt.progress import say
 
     ends = [read(file) for file in (args.first, args.last)]
+    open_matplotlib()
     model = load(args.model, **runtime_of(args))
+    for warning in vae_warnings(args.model):
+        say(warning)
     sounds = model.interpolate(*ends, steps=args.steps, seed=args.seed, temperature=args.temperature)
     name = f"{file_name(args.first.stem)}_to_{file_name(args.last.stem)}"
     for path in save_sounds(sounds, args.out, [f"{name}_{i:02d}" for i in range(len(sounds))]):

@@ -7,6 +7,8 @@ split are the published ones (docs/formats.md).
 import argparse
 from pathlib import Path
 
+from melgpt.arguments import MEL_HELP, with_mel
+
 SUMMARY = "make a data set of a folder of sounds: mels, labels, split, and a list of what is wrong"
 
 
@@ -19,8 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mel",
         metavar="PRESET",
-        default="specvqgan",
-        help="mel scale: specvqgan (default), hifigan, vocos or wide",
+        help=MEL_HELP,
     )
     parser.add_argument("--workers", metavar="N", type=int, help="threads; default: one a core")
     parser.add_argument("--strict", action="store_true", help="exit with 2 if anything was left out")
@@ -29,8 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prepare and say what came of it. Returns 2 with --strict where something was left out, else 0."""
+    from functools import partial
+
     from melgpt.config import parse_changes
     from melgpt.data.prepare import DataConfig, prepare
+    from melgpt.data.preset import mel_for
     from melgpt.errors import UserError
     from melgpt.progress import say
     from melgpt.types import MelScale
@@ -38,8 +42,13 @@ def run(args: argparse.Namespace) -> int:
     if args.workers is not None and args.workers < 1:
         raise UserError(f"--workers must be at least 1, not {args.workers}")
     # As `fit` has them, too: data.clip_seconds=5.
-    config = DataConfig.parse(parse_changes([change.removeprefix("data.") for change in args.changes]))
-    scale = MelScale.preset(args.mel)
+    changes = with_mel([change.removeprefix("data.") for change in args.changes], args.mel)
+    options = parse_changes(changes)
+    mel = options.pop("mel", {})
+    config = DataConfig.parse(options)
+    if not isinstance(mel, dict):
+        raise UserError(f"mel is a table of options, such as mel.preset=hifigan, not {mel!r}")
+    scale = MelScale.of_table(mel, partial(mel_for, args.source, config, workers=args.workers))
     result = prepare(args.source, args.out, config, scale, workers=args.workers)
     for line in result.report():
         say(line)

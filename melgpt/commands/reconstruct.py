@@ -21,11 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from melgpt.audio.io import read, resample, write
     from melgpt.audio.mel import analyse
-    from melgpt.audio.picture import contact_sheet
+    from melgpt.audio.picture import contact_sheet, open_matplotlib
     from melgpt.data.outputs import mark_as_made
     from melgpt.model_folder import load
 
     audio = read(args.source)
+    if not args.out.suffix or args.out.is_dir():
+        open_matplotlib()
     model = load(args.model, **runtime_of(args))
     restored = model.reconstruct(audio)
     if args.out.suffix and not args.out.is_dir():

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from melgpt.audio.picture import open_matplotlib
     from melgpt.data.store import Store
     from melgpt.errors import UserError
     from melgpt.native.wanted import kernels_if
@@ -35,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
     if args.stage == "classifier" and args.memory is not None:
         raise UserError("--memory: listeners are small and are trained as they come; leave it out")
     store = Store.open(args.data)
-    recipe = Recipe.read(args.recipe or recipe_of(args.out), args.changes)
+    name = args.recipe or recipe_of(args.out)
+    recipe = Recipe.read(name, args.changes, auto=lambda _: store.scale.plain())
+    open_matplotlib()
     with kernels_if(recipe.runtime.compile != "off"):
         _train(args, recipe, store)
     return 0

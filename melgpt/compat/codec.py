@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from melgpt import checkpoint
+from melgpt.arguments import command_line
 from melgpt.codec.codec import Codec
 from melgpt.codec.discriminator import DiscriminatorConfig
 from melgpt.compat.codec_task import SeedCodecTask, SeedLosses
@@ -99,7 +100,7 @@ def _write_model(task: SeedCodecTask, vocoder: Any, folder: Path) -> None:
     """The same weights as a model folder, which every melgpt command reads."""
     checkpoint.save(task.codec, folder / "codec.safetensors")
     checkpoint.save(vocoder, folder / "vocoder.safetensors")
-    say(f"a model folder, too: melgpt reconstruct {folder} some.wav back.wav")
+    say(f"a model folder, too: {command_line('reconstruct', folder, 'some.wav', 'back.wav')}")
 
 
 @torch.inference_mode()

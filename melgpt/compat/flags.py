@@ -15,6 +15,7 @@ from melgpt.arguments import OneLineParser, allow_any_script, complain, positive
 from melgpt.errors import UserError
 from melgpt.pages import kept_pages
 from melgpt.paths import disk_message
+from melgpt.signals import stopped_by_signals
 
 
 def text_or_none(text: str) -> str | None:
@@ -140,6 +141,11 @@ def run(
     args = parser.parse_args(arguments)
     if not (args.train or args.eval or args.test):
         return complain("nothing to do: give --train 1, --eval 1 or --test 1")
+    with stopped_by_signals():
+        return _run(work, args)
+
+
+def _run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> int:
     try:
         with kept_pages():
             work(args)

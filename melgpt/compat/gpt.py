@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 
 from melgpt import checkpoint
+from melgpt.arguments import command_line
 from melgpt.compat.codes import Coded, open_coded
 from melgpt.compat.corpus import seed_recipe
 from melgpt.compat.flags import path_or_none
@@ -144,8 +145,8 @@ def write_model(folder: Path, listen: Listener, parts: dict[str, Any]) -> None:
     checkpoint.save(listen.vocoder, folder / "vocoder.safetensors")
     for family, part in parts.items():
         checkpoint.save(part, folder / f"{family}.safetensors", parents={"codec": mark})
-    source = "" if "prior" in parts else " --from vae"
-    say(f"a model folder, too: melgpt generate {folder}{source} -n 4 --out new/")
+    source = [] if "prior" in parts else ["--from", "vae"]
+    say(f"a model folder, too: {command_line('generate', folder, *source, '-n', 4, '--out', 'new/')}")
 
 
 def _start(path: Path, task: SeedPriorTask) -> Path | None:

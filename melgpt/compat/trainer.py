@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from melgpt.compat.folders import LAST, Experiment
 from melgpt.compat.weights import check_epochs
+from melgpt.paths import remove_orphans
 from melgpt.progress import say
 from melgpt.runtime import choose_device, lightning_precision, quick_products
 from melgpt.training.callbacks import ShowProgress, StepSeed
@@ -64,6 +65,7 @@ def fit(
         f"{experiment.name}: checkpoints in {experiment.checkpoints}, TensorBoard files in {experiment.board}"
     )
     if resume is not None:
+        remove_orphans(resume.parent)
         done = int(torch.load(resume, map_location="cpu", weights_only=True)["epoch"]) + 1
         check_epochs(resume, done, epochs)
         say(f"{experiment.name}: going on from {resume}, {done} of {epochs} epochs are done")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melgpt.data.audit import AUDIT, LEFT_OUT, NEAR_DUPLICATE, NO_LABEL, AuditRow, write_audit
+from melgpt.data.band import Band, edges_of
 from melgpt.data.config import DataConfig
 from melgpt.data.duplicates import CHUNK, SIGNATURE, candidates, verified
 from melgpt.data.journal import Journal
@@ -88,6 +89,9 @@ def assemble(
         "counts": _counts(journal, index),
         "labels": labels,
     }
+    band = Band.of_clips(edges_of(scale), journal.bands())
+    if band.classes:
+        manifest["band"] = band.plain()
     with open(work / MANIFEST, "w", encoding="utf-8", newline="\n") as file:
         json.dump(manifest, file, ensure_ascii=False, indent=1)
         _sync(file)

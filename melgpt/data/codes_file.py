@@ -3,9 +3,11 @@
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from melgpt.data.passed_over import PassedOver
 from melgpt.data.walk import is_hidden
@@ -62,3 +64,23 @@ def read_codes(path: Path) -> Codes:
     if grid.ndim != 3 or grid.numel() == 0 or grid.min() < 0 or grid.max() >= codes.codebook:
         raise UserError(f"{path} holds no grid [B, H, W] of codes below {codes.codebook}")
     return codes
+
+
+def as_codes(given: Any) -> Codes:
+    """Codes [B, H, W] that a caller gives, or the path of their file. Raises UserError for anything else."""
+    if isinstance(given, str | Path):
+        return read_codes(Path(given))
+    if not isinstance(given, Codes):
+        raise UserError(
+            f"codes are what `encode` gives, or the path of its file, not a {type(given).__name__}"
+        )
+    grid, frames = given.grid, given.frames
+    whole = isinstance(grid, Tensor) and not (grid.is_floating_point() or grid.is_complex())
+    if not whole or grid.ndim != 3 or grid.dtype == torch.bool:
+        shape = list(grid.shape) if isinstance(grid, Tensor) else type(grid).__name__
+        raise UserError(
+            f"codes are a tensor [1, H, W] of whole numbers, not {shape} {getattr(grid, 'dtype', '')}"
+        )
+    if frames is not None and type(frames) is not int:
+        raise UserError(f"the frames of codes are a whole number or None, not {frames!r}")
+    return given

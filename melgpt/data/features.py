@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from melgpt.arguments import command_line
 from melgpt.conditioning.frames import FramesConfig
 from melgpt.config import Config
 from melgpt.data.feature_pickle import read_features
@@ -94,7 +95,7 @@ class FeatureStore:
         except FileNotFoundError:
             raise UserError(
                 f"{data} has no features of its videos, which this conditioning needs: attach them with "
-                f"melgpt features {data} FOLDER, or take prior.conditioning.kind=class_label"
+                f"{command_line('features', data, 'FOLDER')}, or take prior.conditioning.kind=class_label"
             ) from None
         except (OSError, ValueError) as error:
             raise UserError(f"{folder / MANIFEST} is damaged ({error}): attach the features again") from None

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from melgpt.data.audit import LEFT_OUT, NEAR_DUPLICATE, AuditRow
 from melgpt.data.duplicates import Pair
 from melgpt.data.pieces import Piece
@@ -25,6 +28,7 @@ CREATE TABLE audit (id INTEGER PRIMARY KEY, file TEXT, start REAL, reason TEXT, 
 CREATE TABLE links (a INTEGER, b INTEGER);
 CREATE TABLE near (a INTEGER, b INTEGER, similarity REAL);
 CREATE TABLE earlier (path TEXT PRIMARY KEY, split TEXT);
+CREATE TABLE bands (clip INTEGER PRIMARY KEY, shares BLOB);
 """
 
 
@@ -137,6 +141,21 @@ class Journal:
             (number, file, piece.start, piece.seconds, len(piece.mel), shard, offset, piece.digest,
              piece.signature.tobytes()),
         )  # fmt: skip
+        if piece.band is not None:
+            self.database.execute("INSERT INTO bands VALUES (?, ?)", (number, piece.band.tobytes()))
+
+    def bands(self) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """Label and shares of each clip's energy, as `Piece.band` has them, in the order of the clips."""
+        query = (
+            "SELECT label, shares FROM bands JOIN clips ON clips.id = bands.clip "
+            "JOIN files ON files.id = clips.file ORDER BY clips.id"
+        )
+        for label, shares in self.rows(query):
+            yield label, np.frombuffer(shares)
+
+    def complete(self) -> None:
+        """Add the table that a journal lacks which an earlier version began."""
+        self.database.execute("CREATE TABLE IF NOT EXISTS bands (clip INTEGER PRIMARY KEY, shares BLOB)")
 
     def add_findings(self, findings: Iterable[AuditRow]) -> None:
         self.database.executemany(

@@ -12,8 +12,10 @@ from melgpt.audio.io import AudioError, Finding, TruncatedAudioError
 from melgpt.audio.mel import analyse
 from melgpt.data import audit
 from melgpt.data.audit import AuditRow
+from melgpt.data.band import edges_of
+from melgpt.data.band_energy import Shares, energy_shares
 from melgpt.data.config import DataConfig
-from melgpt.data.cutting import Clip, Samples, TooShortError, clips_of
+from melgpt.data.cutting import Clip, TooShortError, clips_of
 from melgpt.data.duplicates import signature
 from melgpt.data.level import gain_for
 from melgpt.data.silence import is_loud, peak_db
@@ -32,6 +34,8 @@ class Piece:
     """Of the decoded samples: equal for exact duplicates."""
     signature: NDArray[np.float32]
     """See `duplicates.signature`."""
+    band: Shares | None = None
+    """Where its energy lies, between `band.edges_of` the scale, [edges + 1]; None for a finished mel."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def _pieces(whole: Path, path: str, config: DataConfig, scale: MelScale, gain: f
         findings = _findings(clip, path, config)
         piece = None
         if all(finding.action == audit.KEPT for finding in findings):
-            piece = _piece(clip.samples, clip.start, scale)
+            piece = _piece(clip, scale)
             if not piece.mel.any():
                 detail = "all of it lies below the mel's floor or outside of its band"
                 findings, piece = [AuditRow(path, clip.start, audit.SILENT, "left out", detail)], None
@@ -107,11 +111,13 @@ def _loud(path: str, peak: float, gain: float) -> AuditRow:
     return AuditRow(path, 0.0, audit.TOO_LOUD, "kept", f"{detail}: scaled down to full scale")
 
 
-def _piece(samples: Samples, start: float, scale: MelScale) -> Piece:
+def _piece(clip: Clip, scale: MelScale) -> Piece:
+    samples = clip.samples
     values = analyse(Audio(torch.from_numpy(samples).unsqueeze(0), scale.rate), scale).values
     mel = np.ascontiguousarray(values[0].T.numpy().astype(np.float16))  # time first
     digest = hashlib.sha256(samples.tobytes()).digest()
-    return Piece(start, len(samples) / scale.rate, mel, digest, signature(mel, scale))
+    band = energy_shares(clip.original, clip.rate, edges_of(scale))
+    return Piece(clip.start, len(samples) / scale.rate, mel, digest, signature(mel, scale), band)
 
 
 def _nothing(path: str, reason: str, detail: str) -> Pieces:

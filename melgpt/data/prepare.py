@@ -14,6 +14,7 @@ from pathlib import Path
 
 from melgpt.data.assemble import SPLIT_RULES, assemble, check_usable
 from melgpt.data.audit import AUDIT, KEPT, LEFT_OUT, AuditRow, read_audit
+from melgpt.data.band import Band
 from melgpt.data.config import DataConfig
 from melgpt.data.decode import decode
 from melgpt.data.journal import JOURNAL, Journal
@@ -43,6 +44,8 @@ class Prepared:
     """Files that gave no clip at all."""
     notes: tuple[str, ...] = ()
     """What else is to be said: what of the folder was not looked at, how validation was found, …"""
+    left_out_by_band: str | None = None
+    """What the mel's band leaves out of which class, in one line; None where that is little."""
 
     @classmethod
     def read(cls, folder: Path, passed: PassedOver | None = None) -> "Prepared":
@@ -50,8 +53,14 @@ class Prepared:
         manifest = read_manifest(folder)
         passed = PassedOver() if passed is None else passed
         lines = passed.lines(manifest.get("without_clips"))
-        notes = (*passed.notes, *manifest.get("notes", []), *lines)
-        return cls(folder, labels=tuple(manifest["labels"]), **manifest["counts"], notes=notes)
+        band, scale = Band.of_manifest(manifest), MelScale.parse(manifest["scale"])
+        return cls(
+            folder,
+            labels=tuple(manifest["labels"]),
+            **manifest["counts"],
+            notes=(*passed.notes, *manifest.get("notes", []), *lines),
+            left_out_by_band=None if band is None else band.finding(scale),
+        )
 
     @property
     def audit(self) -> list[AuditRow]:
@@ -79,6 +88,8 @@ class Prepared:
                 )
         if len(lines) > findings:
             lines.append(f"each with its reason in {self.folder / AUDIT}")
+        if self.left_out_by_band:
+            lines.append(self.left_out_by_band)
         return lines
 
 
@@ -114,6 +125,7 @@ def prepare(
         key = _key(listing, config, scale)
         before = _manifest_key(out)
         if before == key:
+            _remove_left_over(work)
             return Prepared.read(out, passed)
         if before is not None:
             say(f"{out}: was prepared from other files or with other options, and is made anew")
@@ -199,12 +211,24 @@ def _make_work_folder(work: Path, listing: Journal, key: str) -> None:
         journal.key = key
 
 
+def _remove_left_over(work: Path) -> None:
+    """Remove the work folder that a killed run for other files or options left; one that is in use stays."""
+    try:
+        if (work / JOURNAL).is_file():
+            Journal.open(work / JOURNAL).close()
+    except UserError:
+        return
+    if (work / JOURNAL).is_file() or _is_data_set(work):
+        shutil.rmtree(work)
+
+
 def _fill(
     work: Path, source: Path, out: Path, config: DataConfig, scale: MelScale, workers: int | None
 ) -> None:
     """Make the work folder a whole data set. Where nothing can be made of the source, it is removed."""
     try:
         with Journal.open(work / JOURNAL) as journal:
+            journal.complete()
             decode(journal, source, work, config, scale, workers=workers)
             check_usable(journal, source)
             identity = {"key": str(journal.key), "source": str(source.resolve())}

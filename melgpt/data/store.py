@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from melgpt.arguments import command_line
 from melgpt.data.audit import AUDIT
 from melgpt.data.split import SPLITS
 from melgpt.errors import UserError, closest
@@ -54,7 +55,9 @@ def shard_name(number: int) -> str:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """data.json of a prepared data set. Raises UserError where there is none or its format is another."""
     if not folder.is_dir():
-        raise UserError(f"the data set {folder} does not exist; make it with: melgpt prepare SRC {folder}")
+        raise UserError(
+            f"the data set {folder} does not exist; make it with: {command_line('prepare', 'SRC', folder)}"
+        )
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version = manifest["format"]

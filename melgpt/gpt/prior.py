@@ -100,8 +100,32 @@ class Prior(nn.Module):
             raise ValueError("this prior is steered by the class alone, features were given")
         return self.conditioning(label)
 
+    def labels_in(self, text: str) -> list[str]:
+        """Whole names of the classes that a text names, separated by commas: the longest that are known.
+
+        So a class whose name has commas is found, too. Raises UserError as `label_index` does.
+        """
+        parts, found = text.split(","), list[str]()
+        while parts:
+            known = (size for size in range(len(parts), 0, -1) if self._knows(",".join(parts[:size]).strip()))
+            size = next(known, 0) or 1
+            found.append(self.config.labels[self.label_index(",".join(parts[:size]).strip())])
+            parts = parts[size:]
+        return found
+
+    def _knows(self, label: str) -> bool:
+        try:
+            self.label_index(label)
+        except UserError:
+            return False
+        return True
+
     def label_index(self, label: str) -> int:
         """Index of a class, by its name or a unique last part of it. Raises UserError, naming the nearest."""
+        if not isinstance(label, str):
+            raise UserError(
+                f"a label is the name of a class (given: {label!r}); known: {', '.join(self.config.labels)}"
+            )
         labels, label = self.config.labels, unicodedata.normalize("NFC", label)
         if label in labels:
             return labels.index(label)

@@ -6,12 +6,13 @@ Every clip has a random stream of its own, so that it does not depend on the bat
 """
 
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
 from pydantic import model_validator
 from torch import Tensor
 
+from melgpt.checks import finite
 from melgpt.config import Config
 from melgpt.errors import UserError
 from melgpt.gpt.model import GPT
@@ -39,6 +40,13 @@ class Sampling(Config):
         if not 0 < self.top_p <= 1 or not 0 <= self.min_p <= 1:
             raise ValueError(f"needs 0 < top_p <= 1 and 0 <= min_p <= 1, not {self.top_p} and {self.min_p}")
         return self
+
+    @classmethod
+    def checked(cls, given: dict[str, Any]) -> Self:
+        """As `parse`, and refuses text that looks like a number, too: for what comes from a caller."""
+        for name in cls.model_fields.keys() & given.keys():
+            finite(name, given[name])
+        return cls.parse(given)
 
 
 def random_streams(seed: int, clips: int, first: int = 0) -> list[torch.Generator]:

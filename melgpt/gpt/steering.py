@@ -97,6 +97,8 @@ class Steering:
 
 
 def _checked(features: Tensor, depth: int) -> Tensor:
+    if not isinstance(features, Tensor) or features.is_complex():
+        raise UserError(f"features are a tensor of numbers [frames, {depth}], not {type(features).__name__}")
     if features.ndim != 2 or features.shape[1] != depth or not len(features):
         raise UserError(
             f"this model reads features [frames, {depth}] of a video, not {list(features.shape)}; "

@@ -18,6 +18,9 @@ from melgpt.gpt.model import GPT, Transformer, initialise
 from melgpt.gpt.sampling import Sampling, sample
 from melgpt.nn.transformer import BlockConfig
 
+COLLAPSED = "z says nothing about its sound (posterior collapse)"
+"""What is said of a VAE with no active units, after training and when it is used."""
+
 
 class GPTVAEConfig(KindConfig):
     """A GPT-VAE. The last three options are taken from the data and the codec when it is trained."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from melgpt.errors import in_short
 from melgpt.native.calls import lent
 from melgpt.progress import say
 
@@ -50,6 +51,7 @@ def find_gpu_kernels() -> "GpuKernels | None":
         kernels.try_out()
     except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
         # No C compiler, or no headers of Python's for what Triton builds with it.
-        say(f"torch's operations instead of kernels for the GPU, which cannot be built here: {error}")
+        why = in_short(error)
+        say(f"torch's operations instead of kernels for the GPU, which cannot be built here: {why}")
         return None
     return kernels

@@ -56,13 +56,26 @@ class ShowProgress(Callback):
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *args: Any, **kwargs: Any) -> None:
         value = trainer.callback_metrics.get(self.monitor)
-        self._bar.advance(note="" if value is None else f"{self.monitor} {float(value):.4f}")
+        note = "" if value is None else f"{self.monitor} {float(value):.4f}"
+        # A stage that can stop early keeps its best weights: a rising figure then costs nothing.
+        stopping = trainer.early_stopping_callback
+        if value is not None and stopping is not None and float(stopping.best_score) < float(value):
+            note += f", best kept {float(stopping.best_score):.4f}"
+        self._bar.advance(note=note)
 
     def on_train_end(self, *args: Any) -> None:
         self._stack.close()
 
     def on_exception(self, *args: Any) -> None:
         self._stack.close()
+
+
+class FlushBoard(Callback):
+    """Writes TensorBoard's curves to disk before each checkpoint, so that a killed run has no gap in them."""
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        board: Any = trainer.loggers[0].experiment  # type: ignore[attr-defined]
+        board.flush()
 
 
 class HearReconstructions(Callback):
@@ -77,18 +90,17 @@ class HearReconstructions(Callback):
         for number, mel in enumerate(self.clips):
             values = mel[None].to(pl_module.device)
             codec = pl_module.codec
-            restored = codec.detokenize(codec.tokenize(values))[..., : mel.shape[-1]]
-            self._log(trainer, number, "reconstruction", restored)
+            shown = {"reconstruction": codec.detokenize(codec.tokenize(values))[..., : mel.shape[-1]]}
             if trainer.current_epoch == 0:
-                self._log(trainer, number, "original", values)
+                shown["original"] = values
+            # The step of the curves: Lightning's own counts those of both optimisers.
+            step = pl_module.batches_done()
+            for name, each in shown.items():
+                self._log(trainer, f"{number}/{name}", each, step)
 
-    def _log(self, trainer: lightning.Trainer, number: int, name: str, values: Tensor) -> None:
+    def _log(self, trainer: lightning.Trainer, name: str, values: Tensor, step: int) -> None:
         board: Any = trainer.loggers[0].experiment  # type: ignore[attr-defined]
-        board.add_image(
-            f"picture {number}/{name}", mel_image(values[0].cpu()), trainer.global_step, dataformats="HWC"
-        )
+        board.add_image(f"picture {name}", mel_image(values[0].cpu()), step, dataformats="HWC")
         rate = self.vocoder.scale.rate  # type: ignore[union-attr]
         # Under another name: TensorBoard shows one kind of thing a name.
-        board.add_audio(
-            f"sound {number}/{name}", self.vocoder(values.cpu())[0], trainer.global_step, sample_rate=rate
-        )
+        board.add_audio(f"sound {name}", self.vocoder(values.cpu())[0], step, sample_rate=rate)

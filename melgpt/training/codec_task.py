@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from melgpt import registry
 from melgpt.codec.codec import Codec
-from melgpt.codec.discriminator import Discriminator
 from melgpt.losses.adversarial import discriminator_loss
 from melgpt.losses.codec import CodecLoss, codec_loss
 from melgpt.losses.perceptual import Perceptual
@@ -37,7 +37,7 @@ class CodecTask(AdversarialTask):
         """perceptual: the network of the perceptual loss, which stays as it is."""
         super().__init__()
         self.codec, self.settings, self.portions = codec, config, Portions()
-        self.discriminator = Discriminator(config.discriminator, codec.scale.n_mels)
+        self.discriminator = registry.build("discriminator", config.discriminator, bands=codec.scale.n_mels)
         # In a tuple, which hides it from Lightning: neither averaged, saved nor put in training mode.
         self._judges = () if perceptual is None else (perceptual.eval().requires_grad_(False),)
         wanted = getattr(codec.config.quantizer, "restart", False)

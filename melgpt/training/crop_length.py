@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from melgpt.codec.codec import Codec
+from melgpt import registry
 from melgpt.errors import UserError
 from melgpt.losses.perceptual import Perceptual
 from melgpt.training.codec_task import CodecTask
@@ -21,7 +21,7 @@ def with_fitting_crops(recipe: Recipe, limit: Limit, perceptual: Perceptual | No
     def build(frames: int) -> tuple[CodecTask, Callable[[int], Tensor]]:
         changed = _with(recipe, frames)
         with torch.random.fork_rng(devices=[]):
-            task = CodecTask(Codec(changed.codec), changed.train.codec, perceptual)
+            task = CodecTask(registry.build("codec", changed.codec), changed.train.codec, perceptual)
         return task, partial(crops, changed)
 
     settings, step = recipe.train.codec, recipe.codec.network.token_size[1]

@@ -16,15 +16,15 @@ from melgpt.data.store import Store, spread
 from melgpt.errors import UserError
 from melgpt.evaluation.card import write_card
 from melgpt.evaluation.measures import codec_measures, prior_measures, row_counts
-from melgpt.gpt.prior import Prior
 from melgpt.losses.perceptual import Perceptual
 from melgpt.progress import say
 from melgpt.training.callbacks import HearReconstructions
+from melgpt.training.checkpoints import BEST, LAST
 from melgpt.training.codec_task import CodecTask
 from melgpt.training.crop_length import crops, with_fitting_crops
 from melgpt.training.crops import MelCrops, WholeClips
 from melgpt.training.data import EpochData
-from melgpt.training.fit_vocoder import SOUNDS, train_vocoder
+from melgpt.training.fit_vocoder import SOUNDS, same_objective, train_vocoder
 from melgpt.training.fit_vocoder import made_from as vocoder_made_from
 from melgpt.training.perceptual import open_perceptual
 from melgpt.training.prepared_source import is_prepared, with_data_set
@@ -32,7 +32,7 @@ from melgpt.training.prior_task import PriorTask
 from melgpt.training.recipe import Recipe
 from melgpt.training.run_folder import RunFolder
 from melgpt.training.sequences import AllSequences, Sequences, collate, longest
-from melgpt.training.stage import BEST, LAST, Stage, early_stopping, epochs
+from melgpt.training.stage import Stage, early_stopping, epochs
 
 HEARD_CLIPS = 4
 
@@ -83,7 +83,7 @@ class Run(RunFolder):
                 return
         settings = self.recipe.train.codec
         torch.manual_seed(settings.seed)
-        task = CodecTask(Codec(self.recipe.codec), settings, perceptual)
+        task = CodecTask(registry.build("codec", self.recipe.codec), settings, perceptual)
         self._keep_to_limit("codec", task, partial(crops, self.recipe), settings.batch)
         number, length = epochs(settings)
         data = EpochData(
@@ -102,12 +102,12 @@ class Run(RunFolder):
             )
         # The last weights, not those of the lowest L1: that measure does not see the texture that the
         # adversarial part adds, and prefers the smooth pictures from before it.
-        stage.load(task, LAST)
+        kept = stage.load(task, LAST)
         self._measure("codec", codec_measures(task.part.eval(), store))
         parents = {"data": store.fingerprint}
         if perceptual is not None:
             parents["perceptual"] = checkpoint.fingerprint(perceptual)
-        self._finish("codec", task.part, made_from, parents)
+        self._finish("codec", task.part, made_from, parents, kept=kept)
 
     def _codec_made_from(self, store: Store, perceptual: Perceptual | None) -> dict[str, Any]:
         made_from = {
@@ -141,12 +141,17 @@ class Run(RunFolder):
             return
         if wanted and not there:
             say(f"vocoder: {self.folder} has no codec yet, so it learns from the mels of real sounds alone")
-        stage = Stage("vocoder", self.folder / "training" / "vocoder", made_from)
+        stage = Stage(
+            "vocoder",
+            self.folder / "training" / "vocoder",
+            made_from,
+            same_task=partial(same_objective, self.recipe),
+        )
         with self._timed("train vocoder", go_on=stage.resumes):
-            vocoder, figures = train_vocoder(self.recipe, store, stage, codec, self.limit)
-        self._measure("vocoder", figures)
+            trained = train_vocoder(self.recipe, store, stage, codec, self.limit)
+        self._measure("vocoder", trained.figures)
         parents = {"data": store.fingerprint, **({} if mark is None else {"codec": mark})}
-        self._finish("vocoder", vocoder, made_from, parents)
+        self._finish("vocoder", trained.vocoder, made_from, parents, kept=trained.kept)
 
     @property
     def learns_vocoder(self) -> bool:
@@ -192,7 +197,7 @@ class Run(RunFolder):
         with self._timed("encode"):
             train, valid = self._codes(codec, mark, store, config.columns)
         torch.manual_seed(settings.seed)
-        prior = Prior(config)
+        prior = registry.build("prior", config)
         if config.row_aware:
             prior.gpt.start_at_frequencies(row_counts(prior, train))
         task = PriorTask(prior, settings)
@@ -219,9 +224,10 @@ class Run(RunFolder):
                 monitor="val/bits",
                 callbacks=[early_stopping("val/bits", settings.patience)] if judged else [],
             )
-        stage.load(task, BEST if judged else LAST)
+        kept = stage.load(task, BEST if judged else LAST)
         self._measure("prior", prior_measures(task.part.eval(), train, valid, videos))
-        self._finish("prior", task.part, made_from, {"codec": mark, "data": store.fingerprint})
+        parents = {"codec": mark, "data": store.fingerprint}
+        self._finish("prior", task.part, made_from, parents, kept=kept)
         write_card(
             self.folder / "README.md",
             labels=store.labels,

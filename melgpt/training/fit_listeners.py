@@ -15,14 +15,30 @@ from melgpt import checkpoint, registry
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.evaluation.hearing import MOST_SECONDS
+from melgpt.paths import remove_orphans
 from melgpt.progress import say
 from melgpt.runtime import RuntimeConfig
+from melgpt.training.checkpoints import LAST
 from melgpt.training.classifier_task import ClassifierTask
 from melgpt.training.data import EpochData
 from melgpt.training.listener_batches import Examples, ListenerBatches, WholeExamples, band_statistics
 from melgpt.training.run_folder import digest
 from melgpt.training.settings import ClassifierTraining
-from melgpt.training.stage import LAST, Stage, epochs
+from melgpt.training.stage import Stage, epochs
+
+
+@dataclass(frozen=True)
+class _Listener:
+    """One listener that is to be trained."""
+
+    name: str
+    title: str
+    """As its progress is named."""
+    config: Any
+    settings: ClassifierTraining
+    made_from: dict[str, Any]
+    announce: bool = True
+    """Whether it is said that an earlier run of it was moved aside."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +56,11 @@ class ListenerTraining:
         """
         examples = Examples.of_store(store, "train")
         _check(store, examples)
+        remove_orphans(self.folder)
         held = Examples.of_store(store, "test" if len(store.rows("test")) else "valid")
-        files = []
-        for config, settings in self._wanted(store, examples):
+        files, announce = [], True
+        wanted = self._wanted(store, examples)
+        for number, (config, settings) in enumerate(wanted, 1):
             name = f"{config.kind.replace(':', '.')}_{settings.seed}"
             made_from = {
                 "data": store.fingerprint,
@@ -55,9 +73,10 @@ class ListenerTraining:
                 made_from
             ):
                 continue
-            part = self._train(
-                name, config, settings, examples, held if len(held.labels) else examples, made_from
-            )
+            title = f"listener {number} of {len(wanted)}"
+            listener = _Listener(name, title, config, settings, made_from, announce)
+            part, moved = self._train(listener, examples, held if len(held.labels) else examples)
+            announce = announce and not moved  # the reason is the same for all
             notes = {
                 "made_from": digest(made_from),
                 "seed": settings.seed,
@@ -72,7 +91,8 @@ class ListenerTraining:
         """A new listener of the configuration `like` that has learnt from these clips; saved nowhere."""
         settings = _one(self.settings, like.kind, self.settings.seed)
         made_from = {"listener": like.plain(), "training": settings.plain(), "clips": _digest_of(examples)}
-        return self._train(name, like, settings, examples, held, made_from)
+        title = name.replace("_", " ")
+        return self._train(_Listener(name, title, like, settings, made_from), examples, held)[0]
 
     def _wanted(self, store: Store, examples: Examples) -> list[tuple[Any, ClassifierTraining]]:
         """All configurations; a wrong one is told before the first is trained."""
@@ -86,20 +106,14 @@ class ListenerTraining:
         seeds = range(self.settings.seed, self.settings.seed + self.settings.seeds)
         return [(config, _one(self.settings, config.kind, seed)) for config in configs for seed in seeds]
 
-    def _train(
-        self,
-        name: str,
-        config: Any,
-        settings: ClassifierTraining,
-        examples: Examples,
-        held: Examples,
-        made_from: dict[str, Any],
-    ) -> Any:
+    def _train(self, wanted: _Listener, examples: Examples, held: Examples) -> tuple[Any, bool]:
+        """The trained listener, and whether an earlier run of it was moved aside."""
+        config, settings = wanted.config, wanted.settings
         torch.manual_seed(settings.seed)
         listener = registry.build("classifier", config)
-        for name, values in zip(("mean", "std"), band_statistics(examples), strict=True):
-            if hasattr(listener, name):
-                getattr(listener, name).copy_(values)
+        for statistic, values in zip(("mean", "std"), band_statistics(examples), strict=True):
+            if hasattr(listener, statistic):
+                getattr(listener, statistic).copy_(values)
         task = ClassifierTask(listener, settings)
         number, length = epochs(settings)
         data = EpochData(
@@ -110,10 +124,11 @@ class ListenerTraining:
             batch=settings.batch,
             valid_batch=settings.batch,
         )
-        stage = Stage(name, self.folder / "training" / name, made_from)
+        folder = self.folder / "training" / wanted.name
+        stage = Stage(wanted.name, folder, wanted.made_from, title=wanted.title, announce=wanted.announce)
         stage.train(task, data, settings=settings, runtime=self.runtime, monitor="val/error", callbacks=[])
         stage.load(task, LAST)
-        return task.part.eval()
+        return task.part.eval(), stage.moved_aside
 
 
 def _one(settings: ClassifierTraining, kind: str, seed: int) -> ClassifierTraining:

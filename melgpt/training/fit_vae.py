@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from melgpt import checkpoint
+from melgpt import checkpoint, registry
 from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore
 from melgpt.data.store import Store, spread
@@ -15,16 +15,17 @@ from melgpt.evaluation.card import write_card
 from melgpt.evaluation.latent import vae_measures
 from melgpt.evaluation.measures import MOST_CLIPS
 from melgpt.gpt.order import fill_up, unflatten
-from melgpt.gpt.vae import GPTVAE, GPTVAEConfig
+from melgpt.gpt.vae import COLLAPSED, GPTVAE, GPTVAEConfig
 from melgpt.losses.kl import Annealing
 from melgpt.progress import say
 from melgpt.runtime import choose_device
+from melgpt.training.checkpoints import BEST, LAST
 from melgpt.training.data import EpochData
 from melgpt.training.fit import Run
 from melgpt.training.run_folder import digest
 from melgpt.training.sequences import AllSequences, Sequences, collate_whole
 from melgpt.training.settings import VAETraining
-from melgpt.training.stage import BEST, LAST, Stage, early_stopping, epochs
+from melgpt.training.stage import Stage, early_stopping, epochs
 from melgpt.training.vae_task import VAETask
 
 AUTOENCODER = "vae_autoencoder"
@@ -55,16 +56,18 @@ class VAERun(Run):
         vae = sounds.new_vae(settings.seed)
         if settings.autoencoder_steps:
             vae.encoder.load_state_dict(self._autoencoder(sounds, made_from, clips).encoder.state_dict())
-        self._train_stage(vae, sounds, settings, Stage("vae", self.folder / "training/vae", made_from), clips)
+        stage = Stage("vae", self.folder / "training" / "vae", made_from)
+        kept = self._train_stage(vae, sounds, settings, stage, clips)
         figures = vae_measures(vae.eval().to(choose_device(self.recipe.runtime.device)), sounds.heard())
         vae.cpu()
         if not figures["active_units"]:
             say(
-                "vae: z says nothing about its sound (posterior collapse): let the KL cost less, with a "
-                "smaller train.vae.beta, or a larger train.vae.kl_warmup or train.vae.target_kl"
+                f"vae: {COLLAPSED}: let the KL cost less, with a smaller train.vae.beta, or a larger "
+                "train.vae.kl_warmup or train.vae.target_kl"
             )
         self._measure("vae", figures)
-        self._finish("vae", vae, made_from, {"codec": mark, "data": store.fingerprint})
+        parents = {"codec": mark, "data": store.fingerprint}
+        self._finish("vae", vae, made_from, parents, kept=kept, active_units=figures["active_units"])
         write_card(
             self.folder / "README.md",
             labels=store.labels,
@@ -91,8 +94,8 @@ class VAERun(Run):
 
     def _train_stage(
         self, vae: GPTVAE, sounds: "_Sounds", settings: VAETraining, stage: Stage, clips: int
-    ) -> None:
-        """Train `vae`, or go on; afterwards it holds the weights to keep, on the CPU."""
+    ) -> str:
+        """Train `vae`, or go on; afterwards it holds the weights to keep, on the CPU. Returns their step."""
         annealing = Annealing.over(
             settings.kl_warmup, start=settings.kl_start, clips=clips, batch=settings.batch, beta=settings.beta
         )
@@ -112,7 +115,7 @@ class VAERun(Run):
                 monitor="val/loss",
                 callbacks=[early_stopping("val/loss", settings.patience)] if judged else [],
             )
-        stage.load(task, BEST if judged else LAST)
+        return stage.load(task, BEST if judged else LAST)
 
     def _vae_config(self, codec: Codec, store: Store) -> GPTVAEConfig:
         return self.recipe.vae.changed(
@@ -132,7 +135,7 @@ class _Sounds:
     def new_vae(self, seed: int) -> GPTVAE:
         """A VAE whose decoder starts at the codes' frequencies."""
         torch.manual_seed(seed)
-        vae = GPTVAE(self.config)
+        vae: GPTVAE = registry.build("vae", self.config)
         if self.config.row_aware:
             count = torch.zeros(self.config.rows, self.config.codebook)
             for number in range(len(self.train)):

@@ -1,5 +1,6 @@
 """The stage `vocoder` for one that learns: from the sounds that the data set was prepared from."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,13 +11,14 @@ from melgpt.data.sounds import Sounds
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.evaluation.vocoder_measures import vocoder_measures
+from melgpt.training.checkpoints import LAST
 from melgpt.training.data import EpochData
 from melgpt.training.magnitude_task import MagnitudeTask
 from melgpt.training.memory import Limit
 from melgpt.training.recipe import Recipe
 from melgpt.training.settings import VocoderTraining
 from melgpt.training.sound_crops import SoundCrops, WholeSounds
-from melgpt.training.stage import LAST, Stage, epochs
+from melgpt.training.stage import Stage, epochs
 from melgpt.training.vocoder_task import VocoderTask
 
 SOUNDS = "sounds"
@@ -46,10 +48,28 @@ def learns_by_magnitudes(vocoder: Any, settings: VocoderTraining) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class TrainedVocoder:
+    """A trained vocoder."""
+
+    vocoder: Any
+    figures: dict[str, float]
+    """Measured on the validation clips."""
+    kept: str
+    """Which of its steps, in words."""
+
+
+def same_objective(recipe: Recipe, steps: int) -> bool:
+    """Whether a vocoder of the recipe would learn from the same as now in so many steps."""
+    vocoder, settings = registry.build("vocoder", recipe.vocoder), recipe.train.vocoder
+    now = learns_by_magnitudes(vocoder, settings)
+    return learns_by_magnitudes(vocoder, settings.changed(steps=steps)) == now
+
+
 def train_vocoder(
     recipe: Recipe, store: Store, stage: Stage, codec: Codec | None, limit: Limit | None
-) -> tuple[Any, dict[str, float]]:
-    """The trained vocoder and its figures. Raises UserError where the sounds are gone, or memory is short."""
+) -> TrainedVocoder:
+    """Train the vocoder and measure it. Raises UserError where the sounds are gone, or memory is short."""
     settings = recipe.train.vocoder
     sounds = Sounds.open(store, stage.folder.parent / SOUNDS)
     torch.manual_seed(settings.seed)
@@ -67,7 +87,7 @@ def train_vocoder(
     )
     stage.train(task, data, settings=settings, runtime=recipe.runtime, monitor="val/distance", callbacks=[])
     # The last weights: what the discriminators add, the distance does not hear.
-    stage.load(task, LAST)
+    kept = stage.load(task, LAST)
     vocoder = task.part.eval()
     valid = WholeSounds(store, sounds, settings.valid_clips)
-    return vocoder, vocoder_measures(vocoder, (valid[i] for i in range(len(valid))))
+    return TrainedVocoder(vocoder, vocoder_measures(vocoder, (valid[i] for i in range(len(valid)))), kept)

@@ -17,6 +17,12 @@ def is_prepared(source: Path) -> bool:
     return (source / MANIFEST).is_file()
 
 
+def scale_of_set(data: Path, _: DataConfig) -> dict[str, Any]:
+    """A recipe's [mel] with the scale of a prepared data set: what `mel.preset=auto` stands for there."""
+    scale: dict[str, Any] = _made_with(data)[0].model_dump()
+    return scale
+
+
 def with_data_set(recipe: Recipe, data: Path) -> Recipe:
     """The recipe with mel scale and data options of a prepared data set; says where the scale is another.
 

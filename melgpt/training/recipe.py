@@ -3,8 +3,9 @@
 A recipe file holds only what differs from the defaults; the resolved one is written into the model folder.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import model_validator
 
@@ -23,7 +24,7 @@ from melgpt.training.settings import (
     VAETraining,
     VocoderTraining,
 )
-from melgpt.types import MelScale
+from melgpt.types import AUTO, MelScale
 
 
 class StagesTraining(Config):
@@ -48,11 +49,11 @@ class Recipe(Config):
     """The mel scale of all parts; `preset = "hifigan"` stands for its numbers."""
     data: DataConfig = DataConfig()
     """Preparation of the sounds."""
-    codec: CodecConfig = CodecConfig()
+    codec: Annotated[CodecConfig, registry.Family("codec")] = CodecConfig()
     """The codec."""
-    prior: PriorConfig = PriorConfig()
+    prior: Annotated[PriorConfig, registry.Family("prior")] = PriorConfig()
     """The prior."""
-    vae: GPTVAEConfig = GPTVAEConfig()
+    vae: Annotated[GPTVAEConfig, registry.Family("vae")] = GPTVAEConfig()
     """The VAE."""
     vocoder: registry.AnyVocoder = registry.configure("vocoder", "griffin_lim")
     """The vocoder."""
@@ -73,8 +74,7 @@ class Recipe(Config):
         if not isinstance(mel, dict | MelScale):
             raise ValueError(f"mel is a table of options, such as mel.preset=hifigan, not {mel!r}")
         if isinstance(mel, dict):
-            preset = {k: v for k, v in mel.items() if k != "preset"}
-            mel = MelScale.preset(str(mel.get("preset", "specvqgan"))).changed(**preset)
+            mel = MelScale.of_table(mel)
         scale = mel.model_dump()
         shared = {**values, "mel": scale}
         shared["codec"] = _with_mel(values.get("codec", {}), scale)
@@ -101,14 +101,43 @@ class Recipe(Config):
         return self
 
     @classmethod
-    def read(cls, name: str, changes: list[str] | None = None) -> Self:
-        """A recipe by name or path, with `key=value` changes. Raises UserError for what it does not know."""
-        return cls.parse(merge(read_toml(recipe_path(name)), parse_changes(changes or [])))
+    def read(
+        cls,
+        name: str,
+        changes: list[str] | None = None,
+        auto: Callable[[DataConfig], dict[str, Any]] | None = None,
+    ) -> Self:
+        """A recipe by name or path, with `key=value` changes. Raises UserError for what it does not know.
+
+        auto: the [mel] that `mel.preset=auto` stands for, where sounds are prepared in this way.
+        """
+        base, changed = read_toml(recipe_path(name)), parse_changes(changes or [])
+        if "mel" in changed:
+            base = _with_one_mel(base, changed["mel"])
+        values = merge(base, changed)
+        mel = values.get("mel")
+        if auto is not None and isinstance(mel, dict) and mel.get("preset") == AUTO:
+            data = DataConfig.parse(values.get("data", {}), where="data")
+            cls.parse({**values, "mel": {}})  # what is wrong otherwise is said before sounds are measured
+            values["mel"] = MelScale.of_table(mel, lambda: auto(data)).plain()
+        return cls.parse(values)
 
     def write(self, path: Path) -> None:
         """Write it whole, every option named."""
         with atomic(path) as temporary:
             temporary.write_text(to_toml(self.plain()), encoding="utf-8")
+
+
+def _with_one_mel(base: dict[str, Any], changed: Any) -> dict[str, Any]:
+    """A recipe whose mel scale is about to be changed: without the copies of it that a written one has in its
+    parts, and without all of it where another preset takes its place."""
+    one = {
+        key: {name: each for name, each in part.items() if name != "mel"} if isinstance(part, dict) else part
+        for key, part in base.items()
+        if key in ("codec", "vocoder")
+    }
+    preset = isinstance(changed, dict) and "preset" in changed
+    return {**{key: each for key, each in base.items() if not (preset and key == "mel")}, **one}
 
 
 def _with_mel(part: Any, scale: dict[str, Any]) -> Any:

@@ -16,14 +16,12 @@ from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore, encode_split
 from melgpt.data.store import Store
 from melgpt.errors import UserError
-from melgpt.paths import RECIPE, atomic, refuse_file
+from melgpt.paths import FIGURES, RECIPE, atomic, refuse_file, remove_orphans
 from melgpt.progress import say
 from melgpt.runtime import choose_device, peak_memory_gib
 from melgpt.training.memory import Limit
 from melgpt.training.recipe import Recipe
 from melgpt.types import MelScale
-
-FIGURES = "figures.json"
 
 
 class RunFolder:
@@ -34,6 +32,8 @@ class RunFolder:
         self.folder, self.recipe = folder, recipe
         self.limit = None if memory is None else Limit(memory, folder / "training")
         check_folder(folder)
+        for inside in (folder, folder / "training", folder / "training" / "sounds"):
+            remove_orphans(inside)
         self.data = folder / "data"
         """The prepared data set that is learnt from."""
         self.figures = read_figures(folder / FIGURES)
@@ -97,11 +97,21 @@ class RunFolder:
             say(f"{family}: already trained, nothing changed")
         return done
 
-    def _finish(self, family: str, part: Any, made_from: dict[str, Any], parents: dict[str, str]) -> None:
-        notes = {"made_from": digest(made_from)}
+    def _finish(
+        self,
+        family: str,
+        part: Any,
+        made_from: dict[str, Any],
+        parents: dict[str, str],
+        *,
+        kept: str,
+        **notes: Any,
+    ) -> None:
+        """Write a trained part. kept: which of its steps, in words; notes: what it carries besides."""
+        notes["made_from"] = digest(made_from)
         file = self.folder / f"{family}.safetensors"
         checkpoint.save(part, file, parents=parents, notes=notes)
-        say(f"{family}: finished, {file}")
+        say(f"{family}: finished, {kept}; {file}")
 
     def _write_recipe(self, recipe: Recipe) -> None:
         recipe.write(self.folder / RECIPE)

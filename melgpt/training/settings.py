@@ -9,9 +9,11 @@ from melgpt.config import Config
 from melgpt.data.code_store import Augmentation
 from melgpt.losses.adversarial import AdversarialKind
 from melgpt.losses.codec import CodecLossWeights
+from melgpt.registry import Family, KindsOf
 from melgpt.vocoders.discriminators import SoundDiscriminatorConfig
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+ListenerKinds = Annotated[tuple[str, ...], KindsOf("classifier", ("labels", "frames"))]
 
 
 class StageTraining(Config):
@@ -50,7 +52,7 @@ class CodecTraining(StageTraining):
     """Crops are made louder or softer by up to this much."""
     quantizer_weight: float = Field(1.0, ge=0)
     """Weight of the quantizer's loss."""
-    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    discriminator: Annotated[DiscriminatorConfig, Family("discriminator")] = DiscriminatorConfig()
     """The PatchGAN."""
     adversarial_start: int = Field(1000, ge=0)
     """Step from which the discriminator takes part; at or above `steps` it never does."""
@@ -121,7 +123,7 @@ class VocoderTraining(StageTraining):
     """Weight of the discriminators' verdict."""
     feature_weight: float = Field(0.2, ge=0)
     """Weight of the L1 between what real and made sounds leave in the discriminators' layers."""
-    discriminator: SoundDiscriminatorConfig = SoundDiscriminatorConfig()
+    discriminator: Annotated[SoundDiscriminatorConfig, Family("discriminator")] = SoundDiscriminatorConfig()
     """The discriminators."""
     codec_steps: int = Field(0, ge=0)
     """In so many of the last steps half of each batch is heard through the trained codec, as it will be."""
@@ -188,7 +190,7 @@ class ClassifierTraining(StageTraining):
     """Share of the averaged weights (EMA) that a step keeps; they are the ones saved."""
     validate_every: int = Field(400, ge=1)
     """Steps between validations, which are only shown: nothing is chosen by them, the last weights stay."""
-    kinds: tuple[str, ...] = Field(("listener_cnn", "listener_transformer"), min_length=1)
+    kinds: ListenerKinds = Field(("listener_cnn", "listener_transformer"), min_length=1)
     """Architectures; the first one's first seed is the listener whose features are compared."""
     seeds: int = Field(3, ge=1, le=100)
     """Listeners of each architecture, with the seeds `seed`, `seed` + 1, …"""

@@ -4,22 +4,23 @@ import logging
 import math
 import shutil
 import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from melgpt.errors import UserError
 from melgpt.pages import give_back
-from melgpt.paths import alone
+from melgpt.paths import alone, remove_orphans
 from melgpt.progress import say
 from melgpt.runtime import RuntimeConfig, choose_device, lightning_precision, quick_products
-from melgpt.training.callbacks import Averaging, ShowProgress, StepSeed
+from melgpt.training.callbacks import Averaging, FlushBoard, ShowProgress, StepSeed
 from melgpt.training.checkpoint_io import AtomicCheckpointIO, quiet_disk_errors
+from melgpt.training.checkpoints import BEST, LAST, Checkpoints, Done
 from melgpt.training.data import EpochData
 from melgpt.training.errors import DivergedError
 from melgpt.training.layout import quick_threads
@@ -27,8 +28,6 @@ from melgpt.training.settings import StageTraining
 from melgpt.training.stamp import Stamp
 
 STAMP = "stage.json"
-LAST = "last.ckpt"
-BEST = "best.ckpt"
 
 
 def epochs(settings: StageTraining) -> tuple[int, int]:
@@ -37,19 +36,63 @@ def epochs(settings: StageTraining) -> tuple[int, int]:
     return number, math.ceil(settings.steps / number)
 
 
+def last_epoch(settings: StageTraining, done: Done) -> int:
+    """Number of epochs after which the stage has all of its steps, where so much is done.
+
+    Epochs of a run that got more steps later may have had another length than those that follow.
+    """
+    number, length = epochs(settings)
+    if done.steps == done.epochs * length:
+        return number
+    return done.epochs + max(0, math.ceil((settings.steps - done.steps) / length))
+
+
 class Stage:
     """A stage with its folder: checkpoints, TensorBoard files and the stamp of what it is made from."""
 
-    def __init__(self, name: str, folder: Path, made_from: dict[str, Any]) -> None:
-        """made_from: plain values that decide the result; a run made from others is moved aside."""
-        self.name, self.folder = name, folder
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        made_from: dict[str, Any],
+        *,
+        same_task: Callable[[int], bool] = lambda steps: True,
+        title: str | None = None,
+        announce: bool = True,
+    ) -> None:
+        """made_from: plain values that decide the result. A run made from others is moved aside, but for one
+        that now gets more steps and goes on. same_task: whether so many steps would be trained as these are.
+        title: as it is named to the user, if not by its name; announce: whether it is said what was moved.
+        """
+        self.name, self.folder, self.title = name, folder, title or name
+        self.moved_aside = False
+        self.checkpoints, self._asked_before = Checkpoints(folder), 0
         stamp = Stamp(folder / STAMP, made_from)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with self._alone():
-            if folder.exists() and not stamp.is_there():
-                _move_aside(folder, name, stamp.changes())
+            if folder.exists():
+                remove_orphans(folder)
+                self._take_up(stamp, same_task, announce=announce)
             folder.mkdir(exist_ok=True)
             stamp.write()
+
+    def _take_up(self, stamp: Stamp, same_task: Callable[[int], bool], *, announce: bool) -> None:
+        """Go on with the run that the folder holds, or move it aside."""
+        if stamp.is_there():
+            self.checkpoints.recover(self.title)
+            return
+        before = stamp.steps_before()
+        if before is not None and self.checkpoints.there and same_task(before):
+            self.checkpoints.recover(self.title)
+            training, done = stamp.made_from["training"], self.checkpoints.done()
+            if training["steps"] >= min(before, done.steps):
+                self._asked_before = before
+                say(f"{self.title}: {_more(before, training, done)}")
+                return
+        self.moved_aside = True
+        line = _move_aside(self.folder, self.title, stamp.changes())
+        if announce:
+            say(line)
 
     def _alone(self) -> AbstractContextManager[Any]:
         """Two processes that train one stage would write each other's checkpoints."""
@@ -58,7 +101,7 @@ class Stage:
     @property
     def resumes(self) -> bool:
         """Whether there is a checkpoint to go on from."""
-        return (self.folder / LAST).is_file()
+        return self.checkpoints.there
 
     def train(
         self,
@@ -74,16 +117,19 @@ class Stage:
 
         Raises UserError when training diverges and KeyboardInterrupt when the user stops it.
         """
-        if self.resumes and self._was_stopped():
+        done, last = self.checkpoints.done(), self.folder / LAST
+        if self.resumes and self.checkpoints.stopped_early():
+            if self._asked_before:
+                say(
+                    f"{self.title}: stopped at step {done.steps}, as nothing got better any more, so more "
+                    f"steps change nothing; a larger train.{self.name}.patience trains it again"
+                )
             return
-        number, length = epochs(settings)
         runtime.take_threads()
         runtime.choose_kernels(task.modules())
         trainer = self._trainer(task, settings, runtime, monitor, callbacks)
-        last = self.folder / LAST
         if self.resumes:
-            done = (int(self._read(LAST)["epoch"]) + 1) * length
-            say(f"{self.name}: going on from step {done} of {number * length} ({last})")
+            say(f"{self.title}: going on from step {done.steps} of {_steps(settings, done)} ({last})")
         try:
             with (
                 self._alone(),
@@ -109,29 +155,14 @@ class Stage:
         if trainer.interrupted:
             raise KeyboardInterrupt
 
-    def load(self, task: lightning.LightningModule, name: str) -> None:
-        """Put the averaged weights of a checkpoint, BEST or LAST, into the task.
+    def load(self, task: lightning.LightningModule, name: str) -> str:
+        """Put the averaged weights of a checkpoint, BEST or LAST, into the task; returns which step was kept.
 
         Also after training: a run that was killed behind its last step has nothing left to train.
         """
-        saved = self._read(name)
-        task.load_state_dict(saved["state_dict"], strict=True)
-
-    def _was_stopped(self) -> bool:
-        """Whether the run had ended before its last step, as nothing got better any more."""
-        callbacks = self._read(LAST)["callbacks"]
-        stoppers = [state for name, state in callbacks.items() if name.startswith(EarlyStopping.__name__)]
-        return any(state["wait_count"] >= state["patience"] for state in stoppers)
-
-    def _read(self, name: str) -> Any:
-        """A checkpoint's content. Raises UserError where it is missing or damaged."""
-        try:
-            return torch.load(self.folder / name, map_location="cpu", weights_only=True, mmap=True)
-        except Exception as error:  # a damaged file makes the unpickler raise anything, KeyError included
-            raise UserError(
-                f"the checkpoint {self.folder / name} is missing or damaged: delete {self.folder} to train "
-                f"the stage anew ({error})"
-            ) from None
+        task.load_state_dict(self.checkpoints.read(name)["state_dict"], strict=True)
+        kept, last = (self.checkpoints.done(each).steps for each in (name, LAST))
+        return f"{name.removesuffix('.ckpt')} kept: step {kept} of {last}"
 
     def _trainer(
         self,
@@ -143,8 +174,7 @@ class Stage:
     ) -> lightning.Trainer:
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
         logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-        number, length = epochs(settings)
-        device = choose_device(runtime.device)
+        done, device = self.checkpoints.done(), choose_device(runtime.device)
         # Two of them: one that has a monitor writes nothing, its last file neither, where nothing got better.
         best, last = (
             ModelCheckpoint(
@@ -157,16 +187,18 @@ class Stage:
             for name, watched in ((BEST, monitor), (LAST, None))
         )
         return lightning.Trainer(
-            max_epochs=number,
+            max_epochs=last_epoch(settings, done),
             accelerator={"cuda": "gpu"}.get(device.type, device.type),
             devices=1,
             precision=lightning_precision(device, runtime.precision, task),
-            logger=TensorBoardLogger(self.folder, name="", version=""),
+            # What a killed run wrote behind its last checkpoint is written again and must not stay beside it.
+            logger=TensorBoardLogger(self.folder, name="", version="", purge_step=done.steps),
             callbacks=[
                 StepSeed(settings.seed),
                 *callbacks,  # before the next one takes the averaged weights, which are validated, out again
                 Averaging(settings.average),
-                ShowProgress(self.name, number * length, monitor),
+                ShowProgress(self.title, _steps(settings, done), monitor),
+                FlushBoard(),
                 best,
                 last,
             ],
@@ -192,10 +224,30 @@ def early_stopping(monitor: str, patience: int) -> EarlyStopping:
     return EarlyStopping(monitor=monitor, patience=patience, mode="min")
 
 
-def _move_aside(folder: Path, name: str, changed: list[str]) -> None:
-    """Keep the newest earlier run beside the new one; nothing that took hours goes unasked."""
+def _steps(settings: StageTraining, done: Done) -> int:
+    """Steps that the stage will have had: whole epochs, so some more than were asked."""
+    return done.steps + (last_epoch(settings, done) - done.epochs) * epochs(settings)[1]
+
+
+def _more(before: int, training: dict[str, Any], done: Done) -> str:
+    """What more steps mean: the learning rate depends on their number from the end of its rise on."""
+    more = f"{training['steps']} steps instead of {before}"
+    if training["last_rate"] == 1 or done.steps <= training["warmup"]:
+        return more
+    return (
+        f"{more}; from here on the learning rate is that of a run of {training['steps']} steps, so the "
+        "result is close to such a run, not equal to it"
+    )
+
+
+def _move_aside(folder: Path, title: str, changed: list[str]) -> str:
+    """Keep the newest earlier run beside the new one; returns what is to be said of it."""
+    what = f"{title}: {', '.join(changed) or 'data or options'} changed, so it is trained again"
+    if not any(folder.glob("*.ckpt")):
+        # Stopped before its first checkpoint, it is worth less than what may be kept from before.
+        shutil.rmtree(folder)
+        return what
     aside = folder.with_name(f"{folder.name}.before")
     shutil.rmtree(aside, ignore_errors=True)
     folder.rename(aside)
-    other = ", ".join(changed) or "data or options"
-    say(f"{name}: trained before with other {other}; that run is kept in {aside}, which may be deleted")
+    return f"{what}; the old run is kept in {aside} and may be deleted"

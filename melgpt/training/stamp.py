@@ -9,6 +9,14 @@ from melgpt.paths import atomic
 
 MOST_NAMED, MOST_SHOWN = 5, 24
 """Changes that are named, and characters of a value."""
+FINGERPRINTS = {
+    "data": "the sounds",
+    "codec": "the codec",
+    "perceptual": "the perceptual network",
+    "features": "the features of the videos",
+    "clips": "the clips",
+}
+"""What a stage is made from besides options, of which the file holds the fingerprint alone."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +39,28 @@ class Stamp:
             temporary.write_text(self._text, encoding="utf-8")
 
     def changes(self) -> list[str]:
-        """What the file says otherwise: `training.steps (20 → 1000)`; nothing where it cannot be read."""
+        """What the file says otherwise: `training.steps (20 → 1000)`, `the sounds`; nothing where it cannot
+        be read."""
+        named = [
+            FINGERPRINTS[name]
+            if name in FINGERPRINTS and not isinstance(old, dict)
+            else f"{name} ({_shown(old)} → {_shown(new)})"
+            for name, old, new in self._found()
+        ]
+        return named[:MOST_NAMED] + ["…"] * (len(named) > MOST_NAMED)
+
+    def steps_before(self) -> int | None:
+        """The training.steps that the file says, where nothing else has changed; else None."""
+        found = self._found()
+        return found[0][1] if [name for name, _, _ in found] == ["training.steps"] else None
+
+    def _found(self) -> list[tuple[str, Any, Any]]:
+        """Name of each difference, what the file says, what it is now."""
         try:
             before = json.loads(self.file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return []
-        found = _differences("", before, json.loads(self._text))
-        named = [f"{name} ({_shown(old)} → {_shown(new)})" for name, old, new in found]
-        return named[:MOST_NAMED] + ["…"] * (len(named) > MOST_NAMED)
+        return _differences("", before, json.loads(self._text))
 
 
 def _differences(name: str, before: Any, now: Any) -> list[tuple[str, Any, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from melgpt import registry
 from melgpt.codec.codec import Codec
 from melgpt.losses.adversarial import discriminator_losses, feature_distances, generator_losses
 from melgpt.losses.spectra import MelLoss, level_distance, spectral_distances
@@ -17,7 +18,6 @@ from melgpt.training.portions import Portions, Probe
 from melgpt.training.schedule import learning_rate, optimiser
 from melgpt.training.settings import VocoderTraining
 from melgpt.training.stage_task import AdversarialTask, fixed
-from melgpt.vocoders.discriminators import SoundDiscriminator
 
 
 class VocoderTask(AdversarialTask):
@@ -29,7 +29,7 @@ class VocoderTask(AdversarialTask):
         """codec: what the last `codec_steps` are heard through, which stays as it is."""
         super().__init__()
         self.vocoder, self.settings, self.portions = vocoder, config, Portions()
-        self.discriminator = SoundDiscriminator(config.discriminator)
+        self.discriminator = registry.build("discriminator", config.discriminator)
         self.mel_loss = MelLoss(vocoder.scale)
         self.mels = HeardMels(self.mel_loss, config, codec)
         self._seen: list[Tensor] = []

@@ -1,6 +1,9 @@
 """Mel pictures are PNG files of a sensible size, and pixels that stand the right way up."""
 
+import os
 import struct
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from melgpt.audio.picture import band_centres, contact_sheet, mel_image, save_mel
+from melgpt.audio.picture import band_centres, contact_sheet, draw_mel, mel_image, save_mel
 from melgpt.types import PRESETS, MelScale
 
 SCALE = MelScale()
@@ -73,3 +76,52 @@ def test_band_centres_rise_through_the_whole_band(preset: str) -> None:
     assert len(centres) == scale.n_mels
     assert (np.diff(centres) >= 0).all()
     assert scale.f_min <= centres[0] < centres[-1] < scale.f_max
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["x" * 200, "a$b$c", "$\\frac{$", "犬の声 🐕 ሰላም", "two\nlines", "\N{COMBINING ACUTE ACCENT}" * 50],
+)
+def test_labels_of_all_kinds_are_drawn_without_a_word(
+    label: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    mel = torch.rand(80, 60)
+    save_mel(tmp_path / "mel.png", mel, SCALE, title=label)
+    contact_sheet(tmp_path / "sheet.png", [(label, [mel, mel])], SCALE, heads=(label, label))
+    assert (capsys.readouterr(), len(recwarn)) == (("", ""), 0)
+    assert size(tmp_path / "mel.png")[0] > 300
+
+
+def test_a_picture_without_a_path_is_a_figure_that_a_notebook_shows() -> None:
+    figure = draw_mel(torch.rand(80, 60), SCALE, "dog")
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    assert figure.axes[0].get_title("left") == "dog"
+
+
+def _draw_alone(folder: Path, code: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """A picture drawn by a process of its own, which has not opened matplotlib yet."""
+    code += "import sys, torch; from pathlib import Path; from melgpt.types import MelScale\n"
+    code += "from melgpt.audio.picture import save_mel\n"
+    code += "save_mel(Path(sys.argv[1]), torch.rand(80, 60), MelScale())"
+    return subprocess.run(
+        [sys.executable, "-c", code, str(folder / "a.png")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def test_closed_folders_of_matplotlibs_are_no_matter(tmp_path: Path) -> None:
+    closed = {name: "/proc/none" for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
+    done = _draw_alone(tmp_path, **closed)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "a.png").is_file()
+
+
+def test_no_folder_for_temporary_files_is_told(tmp_path: Path) -> None:
+    closed = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/proc/none']\n"
+    done = _draw_alone(tmp_path, closed, MPLCONFIGDIR="/proc/none")
+    assert done.stderr.splitlines()[-1].startswith(
+        "melgpt.errors.UserError: no folder for temporary files can be written, set TMPDIR to one that can"
+    )

@@ -56,10 +56,12 @@ def test_an_unknown_label_names_the_nearest(trained: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--seconds", "inf", "seconds must lie"),
-        ("--seconds", "nan", "seconds must lie"),
-        ("--seconds", -1, "seconds must lie"),
-        ("-n", 0, "-n must be at least 1"),
+        ("--seconds", "inf", "--seconds must be a number above 0 (given: inf)"),
+        ("--seconds", "nan", "--seconds must be a number above 0 (given: nan)"),
+        ("--seconds", 0, "--seconds must be a number above 0 (given: 0.0)"),
+        ("-n", 0, "-n must be at least 1 (you gave 0)"),
+        ("--seed", -1, "--seed must be at least 0 (you gave -1)"),
+        ("--rate", 100, "rate"),
         ("--temperature", -1, "temperature"),
         ("--top-p", 2, "top_p"),
         ("--seed", "x", "--seed"),
@@ -123,14 +125,14 @@ def test_a_full_disk(
     import errno
 
     from melgpt import cli
-    from melgpt.audio import io
+    from melgpt.audio import output
 
-    class Full(io.NewFile):
+    class Full(output.NewFile):
         def write(self, data: bytes) -> int:
             self.error = OSError(errno.ENOSPC, "No space left on device")
             return len(data)
 
-    monkeypatch.setattr(io, "NewFile", Full)
+    monkeypatch.setattr(output, "NewFile", Full)
     code = cli.main(["generate", str(trained), "--label", "dog", "--out", str(tmp_path)])
     assert code == 2
     assert "the disk is full" in capsys.readouterr().err

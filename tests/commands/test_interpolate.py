@@ -14,6 +14,7 @@ from conftest import melgpt as command
 from melgpt.audio.io import read
 from melgpt.cli import main
 from melgpt.errors import UserError
+from melgpt.model_folder import vae_warnings
 from melgpt.pipeline import SoundModel
 
 
@@ -93,7 +94,7 @@ def test_the_same_seed_gives_the_same_sound(model: SoundModel, ends: list[Path])
             ["generate", "RUN", "--from", "vae", "--label", "dog", "--out", "x"],
             "the VAE knows neither classes",
         ),
-        (["generate", "RUN", "--from", "vae", "--seconds", 99, "--out", "x"], "seconds must lie above 0"),
+        (["generate", "RUN", "--from", "vae", "--seconds", 99, "--out", "x"], "seconds must be at most"),
     ],
 )
 def test_a_mistake_gets_one_clear_line(
@@ -119,3 +120,32 @@ def test_a_vae_of_another_codec_is_refused(with_vae: Path, tmp_path: Path) -> No
     melgpt.checkpoint.save(vae, run / "vae.safetensors", parents={"codec": "0123456789abcdef"})
     with pytest.raises(UserError, match="train the vae again"):
         melgpt.load(run)
+
+
+def test_a_collapsed_vae_says_so_again(
+    with_vae: Path, ends: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(with_vae, tmp_path / "run")
+    file = run / "vae.safetensors"
+    known = melgpt.checkpoint.describe(file)
+    assert (
+        known.notes["active_units"] == json.loads((run / "figures.json").read_text())["vae"]["active_units"]
+    )
+    part = melgpt.checkpoint.load(file, "vae")
+    commands = [
+        ["interpolate", str(run), *map(str, ends), "--steps", "2", "--out", str(tmp_path / "between")],
+        ["generate", str(run), "--from", "vae", "--seconds", "0.2", "--out", str(tmp_path / "new")],
+    ]
+    for active, words in [(0, commands[0]), (0, commands[1]), (3, commands[1])]:
+        notes = {**known.notes, "active_units": active}
+        melgpt.checkpoint.save(part, file, parents=known.parents, notes=notes)
+        assert main(words) == 0
+        assert ("vae: z says nothing about its sound" in capsys.readouterr().err) == (active == 0)
+
+
+def test_a_vae_from_before_the_note_is_known_by_its_figures(tmp_path: Path, with_vae: Path) -> None:
+    part = melgpt.checkpoint.load(with_vae / "vae.safetensors", "vae")
+    melgpt.checkpoint.save(part, tmp_path / "vae.safetensors")
+    assert vae_warnings(tmp_path) == []
+    (tmp_path / "figures.json").write_text('{"seconds": {}, "vae": {"active_units": 0}}')
+    assert len(vae_warnings(tmp_path)) == 1

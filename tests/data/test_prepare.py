@@ -259,6 +259,23 @@ def test_folder_with_too_little_is_refused_with_numbers_and_reason(tmp_path: Pat
     assert [p.name for p in tmp_path.iterdir()] == ["in"]
 
 
+def test_a_work_folder_for_other_options_does_not_stay_beside_a_finished_set(
+    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(*_: object) -> Pieces:
+        raise KeyboardInterrupt
+
+    run(sounds, tmp_path / "out")
+    monkeypatch.setattr(decoding, "cut_file", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run(sounds, tmp_path / "out", clip_seconds=2.0)
+    with Journal.open(tmp_path / "out.partial" / JOURNAL):
+        run(sounds, tmp_path / "out")
+        assert (tmp_path / "out.partial").exists(), "another prepare is at work in it"
+    run(sounds, tmp_path / "out")
+    assert not (tmp_path / "out.partial").exists()
+
+
 def test_what_is_not_a_data_set_is_never_replaced(sounds: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.txt").write_text("precious")

@@ -39,12 +39,26 @@ def test_options_and_mel_preset_reach_the_data_set(sounds: Path, tmp_path: Path)
     assert (len(store), store.scale.f_max) == (24, 8000.0)
 
 
+def test_auto_takes_the_preset_that_holds_the_sounds(
+    sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(sounds, tmp_path / "out", "--mel", "auto") == 0
+    assert Store.open(tmp_path / "out").scale.f_max > 7600
+    said = capsys.readouterr().err
+    assert "would lose" in said
+    assert "to keep it" not in said
+    assert run(sounds, tmp_path / "again", "mel.preset=auto", "mel.n_mels=96") == 0
+    assert Store.open(tmp_path / "again").scale.n_mels == 96
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["clip_second=5"], "did you mean 'clip_seconds'"),
         (["clip_seconds=0.1"], "must not exceed clip_seconds"),
         (["--mel", "hifigam"], "did you mean 'hifigan'"),
+        (["mel=wide"], "mel is a table of options"),
+        (["mel.preset=hifigan", "--mel", "wide"], "say the same thing: leave one out"),
         (["--workers", "0"], "at least 1"),
         (["nonsense"], "not of the form key=value"),
     ],

@@ -14,6 +14,7 @@ from melgpt.evaluation.hearing import fit_frames, hear
 from melgpt.evaluation.listeners import Listeners, files_in
 from melgpt.training.fit_listeners import ListenerTraining
 from melgpt.training.recipe import Recipe
+from melgpt.training.stage import Stage
 from melgpt.types import MelScale
 
 KINDS = [kind for kind in registry.KINDS["classifier"] if kind.startswith("listener")]
@@ -75,6 +76,26 @@ def test_many_clips_are_heard_as_one_by_one() -> None:
     many, last = hear(listener, mels), hear(listener, mels[39:])
     assert many.features.shape == (40, 16)
     assert np.allclose(many.logits[39:], last.logits, atol=1e-5)
+
+
+def test_listeners_are_counted_and_moved_aside_with_one_line(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = []
+
+    def not_trained(stage: Stage, *_: object, **__: object) -> None:
+        titles.append(stage.title)
+
+    monkeypatch.setattr(Stage, "train", not_trained)
+    monkeypatch.setattr(Stage, "load", lambda *_: None)
+    store, recipe = Store.open(trained / "data"), Recipe.read(str(MICRO))
+    for steps in (8, 9):
+        settings = recipe.train.classifier.changed(steps=steps, seeds=2)
+        files = ListenerTraining(tmp_path, settings, recipe.runtime).train_all(store)
+    assert titles == [f"listener {number} of 4" for number in (1, 2, 3, 4)] * 2
+    assert len({file.name for file in files}) == 4
+    assert len(list((tmp_path / "training").glob("*.before"))) == 4
+    assert capsys.readouterr().err.count("trained before with other training.steps (8 → 9)") == 1
 
 
 @pytest.fixture
@@ -177,7 +198,5 @@ def test_one_from_outside_is_trained_as_the_docs_say(
     wanted = recipe.train.classifier.changed(kinds="mine:Mine", seeds=1)
     (file,) = ListenerTraining(tmp_path / "a", wanted, recipe.runtime).train_all(store)
     assert checkpoint.load(file, "classifier").config.labels == store.labels
-    wrong = ListenerTraining(tmp_path / "b", wanted.changed(kinds="listener_cnn,melception"), recipe.runtime)
-    with pytest.raises(UserError, match="melception: unknown option 'labels'"):
-        wrong.train_all(store)
-    assert not (tmp_path / "b").exists(), "it is said before the first one is trained"
+    with pytest.raises(UserError, match="classifier kind 'melception' cannot be used here"):
+        wanted.changed(kinds="listener_cnn,melception")

@@ -79,5 +79,15 @@ def test_codec_figures_stand_beside_the_mean_mel(trained: Path) -> None:
 
 def test_the_table_of_figures_names_what_it_shows() -> None:
     text = table({"seconds": {"prepare": 3.4}, "peak_memory_gib": 0.5})
-    assert "| seconds: prepare | 3 |" in text
+    assert "| seconds: prepare | 3 | |" in text.replace("  ", " ")
     assert "| peak memory in GiB | 0.50 |" in text
+
+
+def test_the_table_of_figures_says_what_is_good_usual_and_bad() -> None:
+    codec = {"mel_l1": 0.05, "mean_mel_l1": 0.2, "codes_used": 409, "codes": 1000, "perplexity": 229.0}
+    prior = {"bits_per_token": 3.6, "class_row_table_bits": 7.0, "row_table_bits": 7.5, "wrong_class_bits": 4}
+    text = table({"codec": {**codec, "bits_per_second": 300}, "prior": prior})
+    assert "| 0.0500 | good up to 0.060, usual up to 0.100, bad from 0.140 on |" in text
+    assert "| 229 | good from 200 on, usual from 100 on, bad below |" in text
+    assert "| 3.600 | good up to 4.2, usual up to 6.3, bad from 6.8 on |" in text
+    assert {line.count("|") for line in text.splitlines()} == {4}

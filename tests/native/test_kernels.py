@@ -2,17 +2,14 @@
 
 import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from melgpt.native import compiler
-from melgpt.native.kernels import Bank, Kernels, compiled_kernels, find_kernels, kernels_in
+from melgpt.native.kernels import Bank, Kernels, find_kernels, kernels_in
 from melgpt.native.wanted import kernels_if
 from melgpt.nn.linear import Linear, packed
 from melgpt.nn.transformer import (
@@ -26,13 +23,6 @@ from melgpt.nn.transformer import (
     rotary_angles,
 )
 from melgpt.runtime import threads
-
-
-@pytest.fixture
-def anew() -> Iterator[None]:
-    compiled_kernels.cache_clear()
-    yield
-    compiled_kernels.cache_clear()
 
 
 def _linear(
@@ -253,58 +243,6 @@ def test_several_positions_at_once_go_the_plain_way(kernels: Kernels) -> None:
         with kernels_in(layer, kernels):
             cache = LayerCache(torch.zeros(2, 2, 9, 8), torch.zeros(2, 2, 9, 8))
             assert torch.equal(layer(x, 0, None, cache), expected)
-
-
-def test_what_was_compiled_is_kept(
-    kernels: Kernels, anew: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert find_kernels() is not None
-    (library,) = (tmp_path / "melgpt").iterdir()
-    written = library.stat().st_mtime_ns
-    compiled_kernels.cache_clear()
-    assert find_kernels() is not None
-    assert [(file, file.stat().st_mtime_ns) for file in (tmp_path / "melgpt").iterdir()] == [
-        (library, written)
-    ]
-
-
-@pytest.mark.parametrize("compiler", ["no-such-compiler", "false"])
-def test_without_a_compiler_that_works_there_are_none(
-    anew: None, compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("CC", compiler)
-    assert find_kernels() is None
-    assert not list(tmp_path.rglob("*.*"))
-
-
-def test_without_a_place_to_keep_them_there_are_none(
-    anew: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "melgpt").write_text("a file where the folder should be")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert find_kernels() is None
-
-
-def test_without_a_home_there_are_none(anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def nowhere() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", nowhere)
-    assert find_kernels() is None
-
-
-def test_another_processor_gets_its_own(
-    kernels: Kernels, anew: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert find_kernels() is not None
-    compiled_kernels.cache_clear()
-    monkeypatch.setattr(compiler, "_processor", lambda: "another")
-    assert find_kernels() is not None
-    assert len(list((tmp_path / "melgpt").iterdir())) == 2
 
 
 def test_none_are_found_where_they_are_not_wanted(kernels: Kernels) -> None:

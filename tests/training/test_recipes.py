@@ -49,3 +49,20 @@ def test_two_mel_scales_in_one_recipe_are_refused() -> None:
 def test_another_kind_drops_the_options_of_the_first() -> None:
     recipe = Recipe.read("tiny", ["codec.quantizer.kind=ema"])
     assert recipe.codec.quantizer.plain()["codes"] == 512
+
+
+def test_auto_stands_for_the_mel_of_the_sounds_and_is_refused_without_sounds(tmp_path: Path) -> None:
+    recipe = Recipe.read("tiny", ["mel.preset=auto", "mel.n_mels=96"], auto=lambda data: {"preset": "wide"})
+    assert recipe.mel == recipe.codec.mel == MelScale.preset("wide").changed(n_mels=96)
+    (tmp_path / "mine.toml").write_text('[mel]\npreset = "auto"\n')
+    mine = str(tmp_path / "mine.toml")
+    assert Recipe.read(mine, auto=lambda data: {"preset": "hifigan"}).mel == MelScale.preset("hifigan")
+    with pytest.raises(UserError, match="auto follows a folder of sounds: prepare, fit and train take it"):
+        Recipe.read(mine)
+
+
+def test_another_preset_takes_the_place_of_a_written_recipes_mel(tmp_path: Path) -> None:
+    Recipe.read("tiny").write(tmp_path / "recipe.toml")
+    written = str(tmp_path / "recipe.toml")
+    assert Recipe.read(written, ["mel.preset=wide"]) == Recipe.read("tiny", ["mel.preset=wide"])
+    assert Recipe.read(written, ["mel.f_min=50"]).codec.mel == MelScale(f_min=50.0)

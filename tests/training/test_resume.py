@@ -107,16 +107,31 @@ def test_a_second_training_of_a_stage_waits_outside(tmp_path: Path) -> None:
 
 def test_what_has_changed_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "training" / "prior"
-    made_from = {"data": "f00", "training": {"steps": 20, "betas": [0.9, 0.99]}}
+    made_from = {"data": "f00", "codec": {"kind": "a"}, "training": {"batch": 20, "betas": [0.9, 0.99]}}
     Stage("prior", folder, made_from)
     Stage("prior", folder, made_from)
     assert capsys.readouterr().err == ""
-    Stage("prior", folder, {**made_from, "training": {"steps": 1000, "betas": [0.9, 0.99]}})
+    (folder / "last.ckpt").touch()
+    Stage("prior", folder, {**made_from, "training": {"batch": 1000, "betas": [0.9, 0.99]}})
     said = capsys.readouterr().err
-    assert "prior: trained before with other training.steps (20 → 1000); that run is kept in" in said
+    assert "prior: training.batch (20 → 1000) changed, so it is trained again; the old run is kept in" in said
+    assert (tmp_path / "training" / "prior.before" / "last.ckpt").exists()
     (folder / "stage.json").write_text("{")
     Stage("prior", folder, made_from)
-    assert "with other data or options" in capsys.readouterr().err
+    assert "data or options changed" in capsys.readouterr().err
+    Stage("prior", folder, {**made_from, "data": "f01"})
+    assert "prior: the sounds changed, so it is trained again" in capsys.readouterr().err
+    Stage("prior", folder, {**made_from, "data": "f01", "codec": {"kind": "b"}})
+    assert 'codec.kind ("a" → "b") changed' in capsys.readouterr().err
+
+
+def test_a_run_without_a_checkpoint_takes_no_place_of_one_that_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "training" / "prior"
+    Stage("prior", folder, {"data": "f00"})
+    (folder / "last.ckpt").write_text("hours of work")
+    for data in ("f01", "f02"):
+        Stage("prior", folder, {"data": data})
+    assert (tmp_path / "training" / "prior.before" / "last.ckpt").read_text() == "hours of work"
 
 
 def test_a_place_that_cannot_be_locked_is_named(tmp_path: Path) -> None:

@@ -15,9 +15,15 @@ STAGES = (
     ("prior", "generated", "codec + vocoder"),
 )
 """Part, the stage in which it comes in, the stage before it."""
+LOST_WHEN = {
+    "vocoder": "when mels become sound",
+    "codec": "when sounds are compressed",
+    "prior": "when new sounds are written",
+}
 ADVICE = {
     "vocoder": "Train the vocoder longer, or choose another one (melgpt options vocoder).",
-    "codec": "Train the codec longer (train.codec.steps), or let a token cover less (codec.network.strides).",
+    "codec": "Train the codec longer (train.codec.steps), or let a token cover fewer frames "
+    "(codec.network.stem_stride=4,2 with `tiny`, 2,1 with `small`).",
     "prior": "Train the prior longer or larger (train.prior.steps, prior.blocks), or on more clips; "
     "a lower --temperature or --top-p is quicker to try.",
 }
@@ -37,7 +43,7 @@ def loses_most(result: Result, part: str) -> tuple[str, str] | None:
         return None
     compared = "" if "prior" in lost else " (the prior is not compared: it has no pairs)"
     return (
-        f"The {part} loses most: {100 * share:.0f} % of what is lost from real sounds to the last stage, "
+        f"Most quality is lost {LOST_WHEN[part]} (the {part}): {100 * share:.0f} % of the whole loss, "
         f"by {inside_a_sentence(title(measure))}{compared}.",
         ADVICE[part],
     )

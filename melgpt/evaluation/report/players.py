@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from melgpt.audio.picture import COLOURS, hz_ticks
+from melgpt.audio.picture import COLOURS, hz_ticks, open_matplotlib
 from melgpt.evaluation.report.markup import Markup, tag
 from melgpt.evaluation.report.png import palette_png
 from melgpt.types import Mel
@@ -106,6 +106,7 @@ def _ticks(seconds: float) -> list[float]:
 
 
 def _png(mel: Mel) -> bytes:
+    open_matplotlib()
     import matplotlib
 
     values = mel.values[0].detach().float().cpu()

@@ -8,6 +8,7 @@ from melgpt.evaluation.report.ladder import STAGES, loses_most
 from melgpt.evaluation.report.names import inside_a_sentence, number, title, with_interval
 from melgpt.evaluation.report.rows import (
     Result,
+    Row,
     ceiling,
     figure_of,
     measures_of,
@@ -34,6 +35,7 @@ CHANCE_FLAGS = 0.02
 """Share of clips that no copying flags: two signs, each true of 1 % of held-out clips."""
 MOST_CLASSES = 5
 Z_OF_95 = 1.959964
+REAL = "real sounds"
 
 
 @dataclass(frozen=True)
@@ -238,24 +240,37 @@ def _too_few(result: Result) -> tuple[str, str] | None:
     row = model_row(result)
     if row is None:
         return None
-    blurred, seen = [], 0
+    seen, blurred, real, control = 0, 0, [], []
     for measure in measures_of([row]):
-        mine, best = figure_of(row, measure), figure_of(reference(result, measure), measure)
-        held = (figure_of(each, measure) for each in rows_of(result, "control"))
-        # A control that does as well as real sounds in a measure (copies do) tells nothing there.
-        against = [each for each in held if each and (best is None or overlap(best, each) is False)]
-        against += [best] if best else []
-        known = [meet for other in against if mine and (meet := overlap(mine, other)) is not None]
-        seen += bool(known)
-        if any(known):
-            blurred.append(inside_a_sentence(title(measure)))
-    if not blurred or 2 * len(blurred) < seen:
+        met = _met(result, row, measure)
+        seen += bool(met)
+        blurred += any(met.values())
+        words = inside_a_sentence(title(measure))
+        real += [words] if met.pop(REAL, False) else []
+        control += [f"{words} (“{name}”)" for name in [name for name, each in met.items() if each][:1]]
+    if not blurred or 2 * blurred < seen:
         return None
+    near = f"from real sounds in {len(real)} of {seen} measures ({', '.join(real)})"
+    bad = f"from a control, which is clearly worse, in {len(control)} of {seen} ({', '.join(control)})"
+    told = "; nor ".join([near] * bool(real) + [bad] * bool(control))
     return (
-        f"With {row.get('clips', 'so few')} clips the model cannot be told from real sounds or a control in "
-        f"{len(blurred)} of {seen} measures: their intervals overlap ({', '.join(blurred)}).",
-        "Evaluate with more clips (-n) before trusting small differences.",
+        f"{row.get('clips', 'So few')} clips are too few: the model cannot be told {told}.",
+        "Evaluate with more clips (-n): overlapping intervals prove neither good nor bad sounds.",
     )
+
+
+def _met(result: Result, row: Row, measure: str) -> dict[str, bool]:
+    """Whether the model's interval meets that of REAL sounds, and of each control by its name, where they
+    have intervals. A control that does as well as real sounds in a measure (copies do) tells nothing there.
+    """
+    mine, best = figure_of(row, measure), figure_of(reference(result, measure), measure)
+    if mine is None:
+        return {}
+    against = {each["name"]: figure_of(each, measure) for each in rows_of(result, "control")}
+    told = {n: each for n, each in against.items() if each and (best is None or overlap(best, each) is False)}
+    others = {**({} if best is None else {REAL: best}), **told}
+    met = {name: overlap(mine, each) for name, each in others.items()}
+    return {name: each for name, each in met.items() if each is not None}
 
 
 def _part(part: str) -> Callable[[Result], tuple[str, str] | None]:

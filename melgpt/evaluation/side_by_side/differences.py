@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from melgpt.errors import UserError, closest
-from melgpt.evaluation.report.names import SHARES, Figure
+from melgpt.evaluation.report.names import SHARES, Figure, inside_a_sentence, number, title
 from melgpt.evaluation.report.rows import Row, figure_of, higher_is_better, measures_of, rows_of
 from melgpt.evaluation.report.stored import Stored
 
@@ -122,7 +122,7 @@ def _judge(lines: list[Line]) -> list[Line]:
         (place, pair, p)
         for place, line in enumerate(lines)
         for pair in combinations(range(len(line.figures)), 2)
-        if (p := _p_of(*(_of_few(line, each) for each in pair))) is not None
+        if (p := _p(line, pair)) is not None
     ]
     raised = holm([p for *_, p in tests])
     verdicts: dict[int, list[Verdict]] = {}
@@ -191,7 +191,7 @@ def summary(reports: Sequence[Stored], lines: Sequence[Line]) -> str:
         for place in range(len(reports))
     }
     if not any(wins.values()):
-        return f"No difference is larger than chance in any of the {len(tested)} measures tested."
+        return _nothing_proven(tested)
     named = [f"{place + 1} ({report.name})" for place, report in enumerate(reports)]
     winners = [place for place, count in wins.items() if count]
     if len(winners) == 1:
@@ -199,3 +199,30 @@ def summary(reports: Sequence[Stored], lines: Sequence[Line]) -> str:
         return f"{named[winner]} is better in {wins[winner]} of {len(tested)} measures tested, worse in none."
     parts = [f"{named[place]} in {count}" for place, count in wins.items()]
     return f"Of {len(tested)} measures tested, better than another report: {', '.join(parts)}."
+
+
+def _nothing_proven(tested: Sequence[Line]) -> str:
+    """How many clips were too few, and where the reports lie furthest apart for their intervals."""
+    apart = {
+        place: min(
+            p for pair in combinations(range(len(line.figures)), 2) if (p := _p(line, pair)) is not None
+        )
+        for place, line in enumerate(tested)
+    }
+    place = min(apart, key=lambda each: apart[each])
+    if apart[place] == 1:
+        return f"No difference in any of the {len(tested)} measures tested."
+    line = tested[place]
+    values = " against ".join(number((each or {}).get("value"), line.measure) for each in line.figures)
+    clips = sorted({count for each in tested for count in each.clips if count})
+    few = f" with {' to '.join(map(str, dict.fromkeys([clips[0], clips[-1]])))} clips each" if clips else ""
+    where = "" if line.group == "generated sounds" else f" ({line.group})"
+    return (
+        f"No difference is proven{few}, in none of the {len(tested)} measures tested. The largest is in "
+        f"{inside_a_sentence(title(line.measure))}{where}: {values}. Evaluate with a larger -n."
+    )
+
+
+def _p(line: Line, pair: tuple[int, int]) -> float | None:
+    """p of the difference of two reports in one measure, not raised."""
+    return _p_of(*(_of_few(line, each) for each in pair))

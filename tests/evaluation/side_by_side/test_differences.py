@@ -36,11 +36,24 @@ def _lines(*reports: Stored) -> dict[str, Line]:
     return {line.measure: line for line in lines if line.group == "generated sounds"}
 
 
+def _tested(lines: list[Line]) -> int:
+    return sum(line.tested for line in lines)
+
+
 def test_equal_reports_do_not_differ() -> None:
     reports = [_stored(made_result()), _stored(made_result())]
     assert not any(line.verdicts for line in _lines(*reports).values())
     lines = compare(reports, [judged_row(report) for report in reports])
-    assert "No difference" in summary(reports, lines)
+    assert summary(reports, lines) == f"No difference in any of the {_tested(lines)} measures tested."
+
+
+def test_what_is_not_proven_is_said_with_the_clips_and_the_largest_difference() -> None:
+    reports = [_stored(made_result()), _with(accuracy=figure(0.83, 0.04))]
+    lines = compare(reports, [judged_row(report) for report in reports])
+    assert summary(reports, lines) == (
+        f"No difference is proven with 600 clips each, in none of the {_tested(lines)} measures tested. The "
+        "largest is in accuracy of the listener: 86.0 % against 83.0 %. Evaluate with a larger -n."
+    )
 
 
 @pytest.mark.parametrize(("measure", "value", "better"), [("accuracy", 0.6, 0), ("frechet", 3.0, 1)])
