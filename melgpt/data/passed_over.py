@@ -28,7 +28,7 @@ class PassedOver:
         self.own: dict[str, str] = {}
         """Folders of this program's own, with what they are."""
         self.notes: list[str] = []
-        """What else is to be said, a line each."""
+        """How the folder is understood, a line each."""
         self.only: frozenset[str] | None = None
         """The classes that were asked for; None: all."""
 
@@ -37,8 +37,15 @@ class PassedOver:
         self.files.setdefault(folder, Counter())[shown_suffix(name)] += 1
 
     def lines(self, lost: Mapping[str, Mapping[str, int]] | None = None) -> list[str]:
-        """For people. lost: classes whose sounds gave no clip, with how many files for which reason."""
-        lines = [*self.notes]
+        """What was passed over, and each class without a clip.
+
+        lost: classes whose sounds gave none, with how many findings of which reason.
+        """
+        return self.summary() + self._classes(lost or {})
+
+    def summary(self) -> list[str]:
+        """What was passed over in a few lines."""
+        lines = []
         if self.own:
             named = [f"{folder or 'its top'} ({what})" for folder, what in self.own.items()]
             lines.append(f"left out, made by this program: {_some(named)}")
@@ -46,7 +53,7 @@ class PassedOver:
             lines.append(f"not in {self.table}: {counted(self.unlisted)}")
         if others := sum(self.files.values(), Counter()):
             lines.append(f"not looked at: {counted(others)}")
-        return lines + self._classes(lost or {})
+        return lines
 
     def _classes(self, lost: Mapping[str, Mapping[str, int]]) -> list[str]:
         """A line for each class without a clip."""

@@ -19,6 +19,7 @@ from melgpt.data.config import DataConfig
 from melgpt.data.decode import decode
 from melgpt.data.journal import JOURNAL, Journal
 from melgpt.data.layouts import layout_of
+from melgpt.data.outputs import kind_of_output
 from melgpt.data.passed_over import PassedOver
 from melgpt.data.store import FORMAT, MANIFEST, is_whole, read_manifest
 from melgpt.errors import UserError
@@ -54,13 +55,13 @@ class Prepared:
         """From a finished data set, and what was passed over. Raises UserError where the folder is none."""
         manifest = read_manifest(folder)
         passed = PassedOver() if passed is None else passed
-        notes = [*manifest.get("notes", []), *passed.lines(manifest.get("without_clips"))]
+        lines = passed.lines(manifest.get("without_clips"))
         band, scale = Band.of_manifest(manifest), MelScale.parse(manifest["scale"])
         return cls(
             folder,
             labels=tuple(manifest["labels"]),
             **manifest["counts"],
-            notes=tuple(notes),
+            notes=(*passed.notes, *manifest.get("notes", []), *lines),
             left_out_by_band=None if band is None else band.finding(scale),
         )
 
@@ -174,7 +175,11 @@ def _nothing_found(source: Path, passed: PassedOver) -> UserError:
     """What is to be said of a folder without sounds."""
     if _is_data_set(source):
         return UserError(f"{source} is a prepared data set already: give the folder of sounds")
-    others = "".join(f"; {line}" for line in passed.lines())
+    if kind_of_output(source, frozenset(path.name for path in source.iterdir())) == "model":
+        return UserError(
+            f"{source} is a model folder: give the folder of sounds, or its data set {source / 'data'}"
+        )
+    others = "".join(f"; {line}" for line in passed.summary())
     return UserError(
         f"{source}: no sound files found (wav, flac, ogg, mp3, m4a, mp4, webm, mkv and others){others}"
     )

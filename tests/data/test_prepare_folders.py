@@ -145,6 +145,10 @@ def test_a_prepared_set_is_no_folder_of_sounds(sounds: Path, tmp_path: Path) -> 
     run(sounds, tmp_path / "out")
     with pytest.raises(UserError, match="is a prepared data set already"):
         run(tmp_path / "out", tmp_path / "again")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/codec.safetensors").touch()
+    with pytest.raises(UserError, match=r"is a model folder: give the folder of sounds"):
+        run(tmp_path / "model", tmp_path / "again")
 
 
 OPTIONS = {
