@@ -142,7 +142,7 @@ class CodecTask(AdversarialTask):
         return discriminator_loss(real, fake, self.settings.adversarial_loss), real, fake
 
     def _logits(self, values: Tensor) -> Tensor:
-        """The discriminator's of values [B, 1, F, N], which silence follows where they are too short for it."""
+        """The discriminator's of values [B, 1, F, N]; silence follows those that are too short for it."""
         missing = self.settings.discriminator.least_frames - values.shape[-1]
         return self.discriminator(F.pad(values, (0, missing), value=-1.0) if missing > 0 else values)
 
