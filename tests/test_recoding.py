@@ -8,9 +8,8 @@ import soundfile
 import torch
 
 import melgpt
-from conftest import melgpt as command
 from made_sounds import save, sound
-from melgpt import recoding
+from melgpt import cli, recoding
 from melgpt.audio.mel import analyse
 from melgpt.codec.pieces import code_pieces, mel_pieces
 from melgpt.data.codes_file import read_codes
@@ -133,46 +132,52 @@ def test_memory_does_not_grow_with_the_length(model: SoundModel, monkeypatch: py
     assert most[0] == most[1]
 
 
-def test_one_sound_and_a_folder_of_them_give_the_same(learnt: Path, tmp_path: Path) -> None:
-    """Of any length: 11 ms, one-shots, silence at the end, and longer than a clip."""
-    source, rate = tmp_path / "in", 44100
+def written(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[Path]:
+    """The paths that a command printed."""
+    assert cli.main([str(each) for each in arguments]) == 0
+    return [Path(line) for line in capsys.readouterr().out.split("\n")[:-1]]
+
+
+def test_one_sound_and_a_folder_of_them_give_the_same(
+    learnt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However short, and with silence at the end."""
+    source = tmp_path / "in"
     for number, length in enumerate((485, 4321, 6909)):
-        save(source / f"hat/{number}.wav", sound(number)[:length], rate)
+        save(source / f"hat/{number}.wav", sound(number)[:length], 44100)
     save(source / "dog/quiet end.flac", torch.cat([audio(0.5).samples[0], torch.zeros(RATE)]).numpy())
-    written = {}
-    for name in ("codes", "back", "rec"):
-        command_name, given = {
-            "codes": ("encode", source),
-            "back": ("decode", tmp_path / "codes"),
-            "rec": ("reconstruct", source),
-        }[name]
-        done = command(command_name, learnt, given, tmp_path / name)
-        assert done.returncode == 0, done.stderr
-        written[name] = done.stdout.split("\n")[:-1]
-        assert all(Path(path).is_file() for path in written[name])
-    assert len(written["codes"]) == 4
-    for path in written["rec"]:
-        same = tmp_path / "back" / Path(path).relative_to(tmp_path / "rec")
-        assert same.read_bytes() == Path(path).read_bytes()
+    codes = written(capsys, "encode", learnt, source, tmp_path / "codes")
+    back = written(capsys, "decode", learnt, tmp_path / "codes", tmp_path / "back")
+    restored = written(capsys, "reconstruct", learnt, source, tmp_path / "restored")
+    assert len(codes) == len(back) == 4
+    assert [path.relative_to(tmp_path / "restored") for path in restored] == [
+        path.relative_to(tmp_path / "back") for path in back
+    ]
+    assert all(one.read_bytes() == other.read_bytes() for one, other in zip(back, restored, strict=True))
+    assert soundfile.info(restored[0]).frames == RATE + RATE // 2
     single = tmp_path / "one.npz"
-    assert command("encode", learnt, source / "hat/1.wav", single).stdout == f"{single}\n"
-    for name in ("grid", "samples"):
-        one, other = (getattr(read_codes(p), name) for p in (single, tmp_path / "codes/hat/1.wav.npz"))
-        assert torch.equal(torch.as_tensor(one), torch.as_tensor(other))
-    assert soundfile.info(tmp_path / "rec/dog/quiet end.flac.wav").frames == RATE + RATE // 2
+    assert written(capsys, "encode", learnt, source / "hat/1.wav", single) == [single]
+    one, other = read_codes(single), read_codes(tmp_path / "codes/hat/1.wav.npz")
+    assert torch.equal(one.grid, other.grid)
+    assert one.samples == other.samples
 
 
-def test_a_folder_lists_what_it_cannot_read_and_goes_on(learnt: Path, tmp_path: Path) -> None:
-    save(tmp_path / "in/a.wav", sound(0, 0.1))
-    (tmp_path / "in/b.wav").write_text("no sound")
+def test_a_folder_lists_what_it_cannot_read_and_goes_on(
+    learnt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in"
+    save(source / "a.wav", sound(0, 0.1))
+    (source / "b.wav").write_text("no sound")
+
+    def refused(*arguments: object) -> str:
+        assert cli.main([str(each) for each in arguments]) == 2
+        return capsys.readouterr().err
+
     for name in ("encode", "reconstruct"):
-        done = command(name, learnt, tmp_path / "in", tmp_path / name)
-        assert done.returncode == 2
-        assert "b.wav" in done.stderr
-        assert "1 of 2 files gave no codes" in done.stderr
+        said = refused(name, learnt, source, tmp_path / name)
+        assert "b.wav" in said
+        assert "1 of 2 files gave no codes" in said
         assert len(list((tmp_path / name).iterdir())) == 1
-    for out, words in ((tmp_path / "a.wav", "its sounds go to a folder"), (tmp_path / "in", "give another")):
-        done = command("reconstruct", learnt, tmp_path / "in", out)
-        assert (done.returncode, words in done.stderr) == (2, True)
-    done = command("reconstruct", learnt, tmp_path / "in/a.wav", tmp_path / "in/a.wav")
-    assert (done.returncode, "is the sound itself" in done.stderr) == (2, True)
+    assert "its sounds go to a folder" in refused("reconstruct", learnt, source, tmp_path / "a.wav")
+    assert "give another folder for OUT" in refused("reconstruct", learnt, source, source)
+    assert "is the sound itself" in refused("reconstruct", learnt, source / "a.wav", source / "a.wav")

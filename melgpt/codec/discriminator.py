@@ -24,6 +24,11 @@ class DiscriminatorConfig(KindConfig):
         """Patches along an axis of `size` mel bands or frames; below 1 the network cannot be applied."""
         return size // 2**self.layers - 2
 
+    @property
+    def least_frames(self) -> int:
+        """Fewest frames that give a patch."""
+        return 3 * 2**self.layers
+
     def shortest_axis(self, bands: int, frames: int) -> int:
         """The smaller of the axes that patches are cut from."""
         return frames if self.dimensions == 1 else min(bands, frames)

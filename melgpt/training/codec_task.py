@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from melgpt import registry
 from melgpt.codec.codec import Codec
@@ -108,7 +109,7 @@ class CodecTask(AdversarialTask):
                 last_layer=self.codec.decoder.conv_out.weight,
                 weights=self.settings.weights,
                 perceptual_distance=distances[0] if distances else None,
-                fake_logits=self.discriminator(reconstruction) if adversarial else None,
+                fake_logits=self._logits(reconstruction) if adversarial else None,
             )
 
     def _log_loss(self, loss: CodecLoss) -> None:
@@ -137,8 +138,13 @@ class CodecTask(AdversarialTask):
 
     def _judge(self, values: Tensor, reconstruction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The discriminator's loss, its logits of the real ones and of the fake ones."""
-        real, fake = self.discriminator(values), self.discriminator(reconstruction)
+        real, fake = self._logits(values), self._logits(reconstruction)
         return discriminator_loss(real, fake, self.settings.adversarial_loss), real, fake
+
+    def _logits(self, values: Tensor) -> Tensor:
+        """The discriminator's of values [B, 1, F, N]; silence follows those that are too short for it."""
+        missing = self.settings.discriminator.least_frames - values.shape[-1]
+        return self.discriminator(F.pad(values, (0, missing), value=-1.0) if missing > 0 else values)
 
     @torch.no_grad()
     def on_train_epoch_end(self) -> None:

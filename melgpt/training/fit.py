@@ -86,9 +86,12 @@ class Run(RunFolder):
         task = CodecTask(registry.build("codec", self.recipe.codec), settings, perceptual)
         self._keep_to_limit("codec", task, partial(crops, self.recipe), settings.batch)
         number, length = epochs(settings)
+        token_frames = self.recipe.codec.network.token_size[1]
         data = EpochData(
-            lambda epoch: MelCrops(store, settings, epoch, length * settings.batch),
-            WholeClips(store, self.recipe.codec.network.token_size[1], settings.valid_clips),
+            lambda epoch: MelCrops(
+                store, settings, epoch, length * settings.batch, token_frames=token_frames
+            ),
+            WholeClips(store, token_frames, settings.valid_clips),
             batch=settings.batch,
         )
         clips = [store.values(int(row)) for row in spread(store.rows("valid"), HEARD_CLIPS)]

@@ -86,6 +86,11 @@ class CodecTraining(StageTraining):
         return self
 
     @property
+    def least_frames(self) -> int:
+        """Fewest mel frames that the loss can be taken of: the perceptual network halves them four times."""
+        return 16 if self.perceptual_weight else 1
+
+    @property
     def weights(self) -> CodecLossWeights:
         """How much each term of the loss counts."""
         return CodecLossWeights(

@@ -43,7 +43,7 @@ def codes(store: Store, codec: Codec, tmp_path_factory: pytest.TempPathFactory) 
 
 def test_crops_repeat_for_an_epoch_and_differ_between_epochs(store: Store) -> None:
     config = CodecTraining(crop_frames=32)
-    first, again, other = (MelCrops(store, config, epoch, 8) for epoch in (0, 0, 1))
+    first, again, other = (MelCrops(store, config, epoch, 8, token_frames=16) for epoch in (0, 0, 1))
     assert all(
         torch.equal(a, b)
         for a, b in zip((first[i] for i in range(8)), (again[i] for i in range(8)), strict=True)
@@ -54,9 +54,28 @@ def test_crops_repeat_for_an_epoch_and_differ_between_epochs(store: Store) -> No
 
 
 def test_crops_come_from_training_clips_alone(store: Store) -> None:
-    crops = MelCrops(store, CodecTraining(crop_frames=32), 0, 64)
+    crops = MelCrops(store, CodecTraining(crop_frames=32), 0, 64, token_frames=16)
     valid = set(store.rows("valid").tolist())
     assert not valid & set(crops.rows.tolist())
+
+
+def test_one_shots_are_seen_in_maps_as_short_as_they_are(tmp_path: Path) -> None:
+    lengths = (0.03, 0.05, 0.1, 0.35)
+    for number, seconds in enumerate(lengths * 2):
+        save(tmp_path / f"in/hat/{number}.wav", sound(number, seconds))
+    prepare(tmp_path / "in", tmp_path / "data", DataConfig(), MelScale())
+    store = Store.open(tmp_path / "data")
+    config = CodecTraining(crop_frames=64, batch=4)
+    crops = MelCrops(store, config, 0, 64 * config.batch, token_frames=16)
+    sizes = []
+    for first in range(0, len(crops), config.batch):
+        batch = torch.stack([crops[first + i] for i in range(config.batch)])  # all of one size
+        assert float(batch.amax((1, 2, 3)).min()) > 0
+        sizes.append(batch.shape[-1])
+    assert set(sizes) == {16, 32, 64}
+    assert 16 < sizes.count(64) < 48
+    long = MelCrops(store, config.changed(crop_frames=16), 0, 64, token_frames=16)
+    assert {long[i].shape[-1] for i in range(64)} == {16}
 
 
 def test_validation_clips_are_whole(store: Store) -> None:

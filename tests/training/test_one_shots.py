@@ -13,7 +13,11 @@ from made_sounds import RATE, save, sound
 from melgpt.audio.io import read
 
 LENGTHS = (0.02, 0.03, 0.04, 0.05, 0.06, 0.08)
-STEPS = {"codec": "steps=4", "vocoder": "steps=4 codec_steps=2 batch=2", "prior": "steps=4"}
+STEPS = {
+    "codec": "steps=8 discriminator.layers=3",
+    "vocoder": "steps=4 codec_steps=2 batch=2",
+    "prior": "steps=4",
+}
 
 
 @pytest.fixture(scope="module")
