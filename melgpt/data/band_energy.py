@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 AUDIBLE_HZ = 20.0
 """Below this nothing is heard, and nothing is counted."""
 WINDOW_SECONDS = 0.19
-WINDOWS = 16
-"""Spectra of a longer clip. On ESC-10 and a library of one-shots that is 1 % from the mean of all spectra."""
-THINNED = 4
+WINDOWS_A_SECOND, FEWEST, MOST = 1.6, 8, 24
+"""Spectra of a longer clip: of a class they tell within 1 or 2 % what all spectra would."""
+THINNED = 8
 """Every so many samples tell where the energy lies in time: for that it does not matter what folds."""
 GOLDEN = 0.618034
 
@@ -24,59 +24,52 @@ Shares = NDArray[np.float64]
 def energy_shares(samples: Samples, rate: int, edges: tuple[float, ...]) -> Shares:
     """Share of the audible energy of samples [T] below, between and above the edges (Hz), [edges + 1].
 
-    All 0 where there is none. A clip that is longer than one window is estimated from WINDOWS of them, drawn
+    All 0 where there is none. A clip that is longer than one window is estimated from some, drawn
     in proportion to their energy and divided by it (Hansen and Hurwitz 1943): a short loud sound in a long
     clip is met. The places depend on the clip alone.
     """
-    size = 1 << round(math.log2(WINDOW_SECONDS * rate))
-    frames = _whole(samples, size) if len(samples) <= size else _drawn(samples, size)
+    size = 1 << round(math.log2(max(WINDOW_SECONDS * rate, 8 * THINNED)))
+    frames, weights = _whole(samples, size) if len(samples) <= size else _drawn(samples, rate, size)
     # Real and imaginary parts in turn, so that the sum of squares of a stretch is its energy.
     spectra = torch.view_as_real(torch.fft.rfft(torch.from_numpy(frames))).flatten(1).numpy()
+    power = weights @ (spectra * spectra)
     bins = np.ceil(np.array([AUDIBLE_HZ, *edges, math.inf]) * size / rate).clip(max=size // 2 + 1)
-    stretches = [spectra[:, 2 * low : 2 * high] for low, high in pairwise(bins.astype(int))]
-    parts = np.array([np.einsum("ij,ij->", stretch, stretch) for stretch in stretches], np.float64)
+    stretches = [power[2 * low : 2 * high] for low, high in pairwise(bins.astype(int))]
+    parts = np.array([stretch.sum(dtype=np.float64) for stretch in stretches])
     whole = parts.sum()
     return parts / whole if 0 < whole < math.inf else np.zeros(len(parts))
 
 
-def _whole(samples: Samples, size: int) -> Samples:
-    """The samples [T] without their offset, followed by silence: [1, size]."""
+def _whole(samples: Samples, size: int) -> tuple[Samples, Samples]:
+    """The samples [T] without their offset, followed by silence, [1, size], of weight 1."""
     frame = np.zeros((1, size), np.float32)
-    frame[0, : len(samples)] = samples - samples.mean()
-    return frame
+    np.subtract(samples, samples.mean(), out=frame[0, : len(samples)])
+    return frame, np.ones(1, np.float32)
 
 
-def _drawn(samples: Samples, size: int) -> Samples:
-    """Windows of a clip, each with its weight, [at most WINDOWS, size]."""
+def _drawn(samples: Samples, rate: int, size: int) -> tuple[Samples, Samples]:
+    """Windows of a clip, [W, size], and the weight of each, [W]."""
     hop = size // 4  # the squares of Hann windows that far apart add up to a constant
-    first = -3 * hop  # where the first window begins, so that all of the clip counts alike
-    thin = samples[::THINNED]
-    places, weights = _places(thin, hop // THINNED)
-    frames, offset = np.zeros((len(places), size), np.float32), thin.mean()
-    for frame, begin in zip(frames, first + hop * places, strict=True):
+    steps = samples[: len(samples) // hop * hop : THINNED].reshape(-1, hop // THINNED)
+    sums = steps @ np.ones(steps.shape[1], np.float32)
+    # Nearly that of the deviations from each step's mean: an offset or rumble would hide where the sound is,
+    # and without a little of it a tone that thinning folds to 0 Hz would not be there.
+    spread = np.einsum("ij,ij->i", steps, steps) - 0.999 * sums**2 / steps.shape[1]
+    energy = np.convolve(spread.clip(min=0), np.ones(4))  # of the windows from the one that ends with a step
+    total = np.cumsum(energy)
+    # Not at equal steps, which could keep time with a beat.
+    count = min(max(round(WINDOWS_A_SECOND * len(samples) / rate), FEWEST), MOST)
+    strata = np.arange(count)
+    aims = (strata + (strata + 1) * GOLDEN % 1) / count * total[-1]
+    drawn = np.searchsorted(total, aims).clip(max=len(energy) - 1)
+    frames, offset = np.zeros((count, size), np.float32), sums.sum() / steps.size
+    for frame, place in zip(frames, drawn, strict=True):
+        begin = (place - 3) * hop
         inside = samples[max(begin, 0) : begin + size]
         # Without the offset, which would click where a window reaches beyond the clip.
         np.subtract(inside, offset, out=frame[max(-begin, 0) :][: len(inside)])
     frames *= _hann(size)
-    frames *= weights[:, None]
-    return frames
-
-
-def _places(samples: Samples, hop: int) -> tuple[NDArray[np.intp], Samples]:
-    """Which windows of 4 hops are drawn, numbered from the one that ends with the first hop; and weights."""
-    padded = np.zeros((-(-len(samples) // hop) + 6) * hop, np.float32)
-    np.subtract(samples, samples.mean(), out=padded[3 * hop : 3 * hop + len(samples)])
-    steps = padded.reshape(-1, hop)
-    # Of the deviations from each step's mean, because rumble would hide where the sound is.
-    means = steps @ np.full(hop, 1 / hop, np.float32)
-    spread = np.einsum("ij,ij->i", steps, steps) - hop * means**2
-    energy = np.convolve(spread.clip(min=0), np.ones(4), "valid")
-    total = np.cumsum(energy)
-    # Not at equal steps, which could keep time with a beat.
-    strata = np.arange(WINDOWS)
-    drawn = np.searchsorted(total, (strata + (strata + 1) * GOLDEN % 1) / WINDOWS * total[-1])
-    places, times = np.unique(drawn.clip(max=len(energy) - 1), return_counts=True)
-    return places, np.sqrt(times / energy[places].clip(min=1e-30)).astype(np.float32)
+    return frames, (1 / energy[drawn].clip(min=1e-30)).astype(np.float32)
 
 
 @cache

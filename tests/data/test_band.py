@@ -53,7 +53,7 @@ def outside(samples: NDArray[np.float32], rate: int = RATE) -> tuple[float, floa
 
 
 @pytest.mark.parametrize("seconds", [0.02, 0.15, 0.5, 3.0])
-@pytest.mark.parametrize(("hertz", "below", "above"), [(3000, 0, 0), (9000, 0, 1), (18000, 0, 1)])
+@pytest.mark.parametrize(("hertz", "below", "above"), [(3000, 0, 0), (5512.5, 0, 0), (11025, 0, 1)])
 def test_a_tone_lies_where_it_lies(hertz: float, below: float, above: float, seconds: float) -> None:
     assert outside(tone(hertz, seconds)) == pytest.approx((below, above), abs=0.02)
 
@@ -82,6 +82,14 @@ def test_a_short_loud_sound_in_a_long_clip_is_met(place: float) -> None:
 def test_a_beat_in_time_with_the_windows_does_not_mislead() -> None:
     beat = np.concatenate([tone(60, 0.25), tone(1000, 0.25)])
     assert outside(np.tile(beat, 16))[0] == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize("rate", [1, 100, 8000, 384000])
+@pytest.mark.parametrize("samples", [1, 70, 5000])
+def test_any_rate_and_length_has_shares_that_sum_to_one_or_none(rate: int, samples: int) -> None:
+    shares = energy_shares(np.random.default_rng(0).normal(size=samples).astype(np.float32), rate, EDGES)
+    assert shares.shape == (len(EDGES) + 1,)
+    assert shares.sum() == pytest.approx(1) or not shares.any()
 
 
 def test_silence_has_no_shares_and_does_not_count() -> None:
