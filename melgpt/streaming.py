@@ -65,7 +65,7 @@ class LongSound:
 
     def save(self, path: Path | str, **output: Any) -> Written:
         """Write the sound, as `Sound.save`. Raises UserError where a WAV cannot hold it."""
-        return save_pieces(path, self, self.codec.scale.rate, self.seconds, **output)
+        return save_pieces(path, self, self.codec.scale.rate, self.seconds, Output.parse(output))
 
     def plot(self, path: Path | str | None = None) -> Any:
         """A picture of the mel, as `Sound.plot`, as far as it was read. Raises UserError if nothing was."""
@@ -101,15 +101,19 @@ class LongSound:
 
 
 def save_pieces(
-    path: Path | str, pieces: Iterable[types.Audio], rate: int, seconds: float, **output: Any
+    path: Path | str,
+    pieces: Iterable[types.Audio],
+    rate: int,
+    seconds: float,
+    output: Output | None = None,
 ) -> Written:
-    """Write a sound of so many seconds that comes in pieces, as `audio.io.write` writes a whole one.
+    """Write a sound of so many seconds at `rate` Hz that comes in pieces; 16 bits without `output`.
 
     Raises UserError where a WAV cannot hold it.
     """
-    how = Output.parse(output)
-    how.check_length(Path(path).name, seconds, rate)
-    return write_pieces(path, pieces, rate, how)
+    output = Output() if output is None else output
+    output.check_length(Path(path).name, seconds, rate)
+    return write_pieces(path, pieces, rate, output)
 
 
 def first_of(pieces: Iterator[Tensor], length: int) -> Iterator[Tensor]:

@@ -177,7 +177,7 @@ def test_a_folder_lists_what_it_cannot_read_and_goes_on(
         said = refused(name, learnt, source, tmp_path / name)
         assert "b.wav" in said
         assert "1 of 2 files gave no codes" in said
-        assert len(list((tmp_path / name).iterdir())) == 1
+        assert {file.stem for file in (tmp_path / name).iterdir()} <= {"a", "a.wav"}
     assert "its sounds go to a folder" in refused("reconstruct", learnt, source, tmp_path / "a.wav")
     assert "give another folder for OUT" in refused("reconstruct", learnt, source, source)
     assert "is the sound itself" in refused("reconstruct", learnt, source / "a.wav", source / "a.wav")

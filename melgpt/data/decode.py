@@ -104,6 +104,8 @@ class _Writer:
     def add(self, number: int, path: str, pieces: Pieces) -> None:
         """All that came out of one file."""
         self.journal.add_findings(pieces.findings)
+        for shares in pieces.outside:
+            self.journal.add_energy(number, shares)
         for piece in pieces.pieces:
             twin = self.journal.twin(piece.digest)
             if twin is None:

@@ -28,7 +28,7 @@ CREATE TABLE audit (id INTEGER PRIMARY KEY, file TEXT, start REAL, reason TEXT, 
 CREATE TABLE links (a INTEGER, b INTEGER);
 CREATE TABLE near (a INTEGER, b INTEGER, similarity REAL);
 CREATE TABLE earlier (path TEXT PRIMARY KEY, split TEXT);
-CREATE TABLE bands (clip INTEGER PRIMARY KEY, shares BLOB);
+CREATE TABLE energy (file INTEGER, shares BLOB);
 """
 
 
@@ -142,20 +142,21 @@ class Journal:
              piece.signature.tobytes()),
         )  # fmt: skip
         if piece.band is not None:
-            self.database.execute("INSERT INTO bands VALUES (?, ?)", (number, piece.band.tobytes()))
+            self.add_energy(file, piece.band)
+
+    def add_energy(self, file: int, shares: NDArray[np.float64]) -> None:
+        """Where the energy of a clip of a file lies, as `Piece.band` has it."""
+        self.database.execute("INSERT INTO energy VALUES (?, ?)", (file, shares.tobytes()))
 
     def bands(self) -> Iterator[tuple[str, NDArray[np.float64]]]:
-        """Label and shares of each clip's energy, as `Piece.band` has them, in the order of the clips."""
-        query = (
-            "SELECT label, shares FROM bands JOIN clips ON clips.id = bands.clip "
-            "JOIN files ON files.id = clips.file ORDER BY clips.id"
-        )
+        """Label and shares of each clip's energy, in the order in which they were added."""
+        query = "SELECT label, shares FROM energy JOIN files ON files.id = energy.file ORDER BY energy.rowid"
         for label, shares in self.rows(query):
             yield label, np.frombuffer(shares)
 
     def complete(self) -> None:
         """Add the table that a journal lacks which an earlier version began."""
-        self.database.execute("CREATE TABLE IF NOT EXISTS bands (clip INTEGER PRIMARY KEY, shares BLOB)")
+        self.database.execute("CREATE TABLE IF NOT EXISTS energy (file INTEGER, shares BLOB)")
 
     def add_findings(self, findings: Iterable[AuditRow]) -> None:
         self.database.executemany(

@@ -44,6 +44,8 @@ class Pieces:
 
     pieces: list[Piece] = field(default_factory=list)
     findings: list[AuditRow] = field(default_factory=list)
+    outside: list[Shares] = field(default_factory=list)
+    """Where the energy of each clip lies that was left out because none of it lies in the mel's band."""
 
 
 def cut(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pieces:
@@ -84,7 +86,9 @@ def _pieces(whole: Path, path: str, config: DataConfig, scale: MelScale, gain: f
             piece = _piece(clip, scale)
             if not piece.mel.any():
                 detail = "all of it lies below the mel's floor or outside of its band"
-                findings, piece = [AuditRow(path, clip.start, audit.SILENT, "left out", detail)], None
+                findings = [AuditRow(path, clip.start, audit.SILENT, "left out", detail)]
+                result.outside.extend([] if piece.band is None else [piece.band])
+                piece = None
         result.findings.extend(findings)
         result.pieces.extend([piece] if piece else [])
     result.findings.extend(AuditRow(path, 0.0, finding.reason, "kept", finding.detail) for finding in found)
