@@ -3,7 +3,7 @@
 Which decoder reads which file, and how damage is met: `melgpt.audio.decoding`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -20,6 +20,7 @@ from melgpt.audio.decoding.block import (
     LENGTH_TOLERANCE_SECONDS,
     AudioError,
     Block,
+    Decoding,
     Ending,
     TruncatedAudioError,
 )
@@ -97,21 +98,28 @@ def _mono_blocks(path: Path, findings: list[Finding] | None) -> Iterator[types.A
     parts, mixer, damage = parts_of(path), Mixer(), list[str]()
     decode = decode_ffmpeg if reads_with_ffmpeg(path) else decode_libsndfile
     for number, part in enumerate(parts, 1):
-        decoding = decode(part)
         try:
-            while True:
-                yield _mono(path, next(decoding), mixer)
-        except StopIteration as end:
-            damage += _damage(part, end.value)
-            if not end.value.seconds and len(parts) > 1:
+            ending = yield from _mono_part(decode(part), path, mixer)
+            damage += _damage(part, ending)
+            if not ending.seconds and len(parts) > 1:
                 damage.append(f"part {number} of {len(parts)} holds no sound")
         except AudioError as error:
-            if len(parts) == 1 or isinstance(error, TruncatedAudioError):
+            if number == len(parts) and (len(parts) == 1 or isinstance(error, TruncatedAudioError)):
                 raise
-            damage.append(f"part {number} of {len(parts)} cannot be decoded")
+            damage.append(f"part {number} of {len(parts)}: {str(error).removeprefix(f'{path}: ')}")
     if findings is not None:
         findings += [Finding(DAMAGED, words) for words in damage]
         findings += [Finding(CANCELLING, mixer.finding())] if mixer.finding() else []
+
+
+def _mono_part(decoding: Decoding, path: Path, mixer: Mixer) -> Generator[types.Audio, None, Ending]:
+    while True:
+        try:
+            block = next(decoding)
+        except StopIteration as end:
+            ending: Ending = end.value
+            return ending
+        yield _mono(path, block, mixer)
 
 
 def _mono(path: Path, block: Block, mixer: Mixer) -> types.Audio:

@@ -20,9 +20,7 @@ from melgpt.audio.decoding.block import (
 )
 from melgpt.audio.decoding.part import Part
 
-_EXACT = frozenset(
-    {"mov", "matroska", "asf", "avi", "wav", "aiff", "au", "caf", "w64", "flac", "ape", "wv", "tta"}
-)
+_EXACT = frozenset({"mov", "matroska", "avi", "wav", "aiff", "au", "caf", "w64", "flac", "ape", "wv", "tta"})
 """Containers whose header states an exact length; elsewhere FFmpeg's length is guessed from a bit rate.
 (Of an MP3 the length is taken only where a Xing or Info header states it.)"""
 
@@ -46,7 +44,7 @@ def decode_ffmpeg(part: Part, after: float = 0.0) -> Decoding:
         words = getattr(error, "strerror", None) or str(error)  # without the path, which stands in front
         raise AudioError(f"{part.path}: not a readable sound file ({words})") from None
     reached = promised is not None and packets.end >= promised - LENGTH_TOLERANCE_SECONDS
-    return Ending(packets.seconds, promised, packets.damage(), reached)
+    return Ending(packets.seconds, promised, packets.damage(end=promised is None), reached)
 
 
 def _sound_stream(container: Any, part: Part) -> Any:
@@ -88,12 +86,12 @@ class _Packets:
             if skipped < length:
                 yield Block(_float32(frame)[skipped:], rate)
 
-    def damage(self) -> str:
-        """What was lost before the end, in words."""
+    def damage(self, *, end: bool) -> str:
+        """What was lost, in words; end: also at the end, of a file that states no length."""
         words = []
         if self._lost:
             words.append(f"{self._lost} damaged {'packet' if self._lost == 1 else 'packets'}")
-        if self._stopped:
+        if self._stopped and end:
             words.append("unreadable data at the end")
         return " and ".join(words)
 

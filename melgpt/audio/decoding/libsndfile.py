@@ -27,7 +27,10 @@ def decode_libsndfile(part: Part) -> Decoding:
     except (soundfile.LibsndfileError, TypeError):
         pass  # a TypeError: soundfile takes whatever is called .raw for samples without a header
     ending = yield from decode_ffmpeg(part, after=decoded)
-    return replace(ending, damage=ending.damage or "damaged data") if understood else ending
+    whole = ending.promised is None or ending.reached_end
+    if understood and whole and not ending.damage:
+        return replace(ending, damage="damaged data")
+    return ending
 
 
 class _FromStart(soundfile.SoundFile):

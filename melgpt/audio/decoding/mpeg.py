@@ -13,7 +13,7 @@ from pathlib import Path
 from melgpt.audio.decoding.part import Part
 
 _ID3 = b"ID3"
-_ID3_HEADER = 10
+ID3_HEADER = 10
 _MARKS = re.compile(rb"ID3[\x02-\x04]|Xing|Info")
 _SEARCHED = 1 << 16
 """Bytes in which the first frame must begin."""
@@ -70,13 +70,16 @@ def _part_start(data: mmap, mark: int) -> int | None:
     return None
 
 
-def _tag_length(data: mmap, start: int) -> int:
-    """Bytes of the ID3v2 tag at `start`, 0 where there is none."""
-    head = data[start : start + _ID3_HEADER]
-    if len(head) < _ID3_HEADER or head[:3] != _ID3 or head[3] > 4 or any(byte & 0x80 for byte in head[6:]):
+def id3_length(head: bytes) -> int:
+    """Bytes of the ID3v2 tag that begins with these ID3_HEADER bytes, 0 where there is none."""
+    if len(head) < ID3_HEADER or head[:3] != _ID3 or head[3] > 4 or any(byte & 0x80 for byte in head[6:]):
         return 0
     size = sum(byte << 7 * place for place, byte in enumerate(reversed(head[6:])))
-    return _ID3_HEADER + size + (_ID3_HEADER if head[5] & 0x10 else 0)
+    return ID3_HEADER + size + (ID3_HEADER if head[5] & 0x10 else 0)
+
+
+def _tag_length(data: mmap, start: int) -> int:
+    return id3_length(data[start : start + ID3_HEADER])
 
 
 def _frame_start(data: mmap, start: int) -> _Frame | None:

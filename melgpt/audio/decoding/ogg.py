@@ -12,7 +12,7 @@ CAPTURE = b"OggS"
 _HEADER = struct.Struct("<4sBBqIII")
 """Capture pattern, version, flags, granule position, serial number, page number, checksum."""
 _FIXED = 27
-_CONTINUED, _FIRST = 1, 2
+_FIRST, _LAST = 2, 4
 _REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
 
@@ -21,13 +21,21 @@ def ogg_parts(path: Path, data: mmap) -> list[Part]:
     walk = _walk(data)
     ends = [*walk.starts[1:], None]
     return [
-        Part(path, start, end, cut=walk.cut and end is None, damage=_words(walk.damaged[number]))
+        Part(
+            path,
+            start,
+            end,
+            cut=walk.cut and end is None,
+            damage=_words(walk.damaged[number], ended=walk.ended[number]),
+        )
         for number, (start, end) in enumerate(zip(walk.starts, ends, strict=True))
     ]
 
 
-def _words(damaged: int) -> str:
-    return f"{damaged} damaged or missing {'page' if damaged == 1 else 'pages'}" if damaged else ""
+def _words(damaged: int, *, ended: bool) -> str:
+    if damaged:
+        return f"{damaged} damaged or missing {'page' if damaged == 1 else 'pages'}"
+    return "" if ended else "the page that marks the end is missing"
 
 
 @dataclass
@@ -36,11 +44,13 @@ class _Walk:
     """First byte of each file."""
     damaged: list[int]
     """Damaged or missing pages of each file."""
+    ended: list[bool]
+    """Whether each file has a page that is marked as its last."""
     cut: bool = False
 
 
 def _walk(data: mmap) -> _Walk:
-    walk = _Walk([0], [0])
+    walk = _Walk([0], [0], [False])
     numbers: dict[int, int] = {}
     place, in_headers = 0, True
     while (found := data.find(CAPTURE, place)) >= 0:
@@ -57,10 +67,12 @@ def _walk(data: mmap) -> _Walk:
         if flags & _FIRST and not in_headers:
             walk.starts.append(found)
             walk.damaged.append(0)
+            walk.ended.append(False)
             numbers.clear()
         elif serial in numbers and number > numbers[serial] + 1:
             walk.damaged[-1] += number - numbers[serial] - 1
         in_headers = bool(flags & _FIRST)
+        walk.ended[-1] |= bool(flags & _LAST)
         numbers[serial] = number
         place = found + length
     return walk

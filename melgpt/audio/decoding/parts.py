@@ -5,13 +5,14 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from melgpt.audio.decoding.mpeg import is_mpeg, mpeg_parts
+from melgpt.audio.decoding.mpeg import ID3_HEADER, id3_length, is_mpeg, mpeg_parts
 from melgpt.audio.decoding.ogg import CAPTURE, ogg_parts
 from melgpt.audio.decoding.part import Part
 from melgpt.audio.decoding.sizes import aiff_parts, au_parts, caf_parts, riff_parts, w64_parts
 
 _FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22", re.DOTALL)
 """Mark and first block header of a FLAC file (RFC 9639)."""
+_MPEG_SUFFIXES = (".mp3", ".mp2", ".mpga", ".mpa", ".m2a")
 _MATROSKA = re.compile(rb"\x1a\x45\xdf\xa3.{1,64}?\x42\x82.(webm|matroska)", re.DOTALL)
 """EBML header with its document type (RFC 8794)."""
 
@@ -28,9 +29,13 @@ def parts_of(path: Path) -> list[Part]:
 
 
 def reads_with_ffmpeg(path: Path) -> bool:
-    """Whether FFmpeg must decode this file, because libsndfile believes a guessed length."""
+    """Whether FFmpeg must decode this file: libsndfile believes a guessed length, and writes to the terminal
+    of what is no MP3."""
     with open(path, "rb") as file:
-        return is_mpeg(file.read(4))
+        head = file.read(ID3_HEADER)
+        file.seek(id3_length(head))
+        behind = file.read(4)
+    return behind not in (b"RIFF", b"FORM") and (is_mpeg(head) or path.suffix.lower() in _MPEG_SUFFIXES)
 
 
 def _finder(head: bytes) -> Callable[[Path, mmap.mmap], list[Part]] | None:

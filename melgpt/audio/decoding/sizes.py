@@ -19,7 +19,7 @@ _NEAR = 1 << 20
 """Placeholders lie within so many bytes of 0x7FFFFFFF or 0xFFFFFFFF (64-bit sizes: likewise), with or
 without the header's own bytes."""
 _POWERS = (1 << 31, 1 << 32, 1 << 63, 1 << 64)
-_LEAST_BEHIND = 1 << 16
+_LEAST_BEHIND = 1 << 9
 """Bytes behind the sound that are worth a finding where they are no chunks."""
 
 
@@ -76,33 +76,57 @@ def _chain(path: Path, data: mmap, read: _Reader) -> list[Part]:
         sound = read(data, start)
         if sound is None:  # no samples found: a decoder shall say what is wrong
             return [*parts, Part(path, start)]
-        part, joined = _part(path, data, start, sound)
+        part, following = _part(path, data, start, sound)
         parts.append(part)
-        if not joined:
+        if not following:
             return parts
-        start = sound.end
+        start = following
 
 
-def _part(path: Path, data: mmap, start: int, sound: _Sound) -> tuple[Part, bool]:
-    """The part that begins at `start`, and whether another one follows."""
+def _part(path: Path, data: mmap, start: int, sound: _Sound) -> tuple[Part, int]:
+    """The part that begins at `start`, and where the next one begins; 0 where none follows."""
     present = len(data) - sound.first
     if sound.unknown or _is_placeholder(sound, data, present):
-        return _corrected(path, start, sound, present), False
+        following = _next_file(data, sound.first, sound.next)
+        return _corrected(path, start, sound, following or _trailing_chunks(data, sound)), following
     if wrapped := max(0, present - sound.claimed) // _WRAP * _WRAP:
-        return _corrected(path, start, sound, sound.claimed + wrapped), False
-    part = Part(path, start, claimed=max(1.0, sound.claimed / max(present, 1)))
+        return _corrected(path, start, sound, sound.first + sound.claimed + wrapped), 0
+    behind, behind_place = present - sound.claimed, sound.first + sound.claimed
     if sound.next and sound.end and data[sound.end : sound.end + len(sound.next)] == sound.next:
-        return replace(part, end=sound.end), True
-    behind = present - sound.claimed
-    if sound.next and behind >= _LEAST_BEHIND and not _chunks_follow(data, len(data) - behind, sound.next):
+        return Part(path, start, sound.end), sound.end
+    if behind >= 0 and (not sound.next or _chunks_follow(data, behind_place, sound.next)):
+        return Part(path, start), 0
+    if following := _next_file(data, sound.first, sound.next):
+        missing = sound.claimed / max(following - sound.first, 1)
+        return Part(path, start, following, claimed=max(1.0, missing)), following
+    part = Part(path, start, claimed=max(1.0, sound.claimed / max(present, 1)))
+    if behind >= _LEAST_BEHIND:
         part = replace(part, damage=f"{behind} bytes behind the sound that its header does not mention")
-    return part, False
+    return part, 0
 
 
-def _corrected(path: Path, start: int, sound: _Sound, length: int) -> Part:
+def _next_file(data: mmap, place: int, magic: bytes) -> int:
+    """Where the next file of the kind begins in the bytes from `place` on; 0 where none does."""
+    kinds = {b"FORM": (b"AIFF", b"AIFC")}.get(magic, (b"WAVE",))
+    while magic and (place := data.find(magic, place)) > 0:
+        if magic in (b".snd", b"dns.") or data[place + 8 : place + 12] in kinds:
+            return place
+        place += 1
+    return 0
+
+
+def _trailing_chunks(data: mmap, sound: _Sound) -> int | None:
+    """Where a list of texts behind the sound begins, which fills the file to its end; None without one."""
+    place = data.rfind(b"LIST", sound.first) if sound.next[:3] == b"RIF" else -1
+    return place if place > 0 and _chunks_follow(data, place, sound.next) else None
+
+
+def _corrected(path: Path, start: int, sound: _Sound, end: int | None) -> Part:
+    """The part whose samples go on to `end`; None: to the end of the file."""
     if sound.header is None:
-        return Part(path, start)
-    return Part(path, sound.first, sound.first + length, sound.header(length))
+        return Part(path, start, end)
+    size = path.stat().st_size if end is None else end
+    return Part(path, sound.first, end, sound.header(size - sound.first))
 
 
 def _is_placeholder(sound: _Sound, data: mmap, present: int) -> bool:

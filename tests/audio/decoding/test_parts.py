@@ -1,5 +1,6 @@
 """Joined files are heard to their end, and a wrong size in a header does not shorten a sound."""
 
+import io
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -200,3 +201,57 @@ def test_a_wrapped_size_of_a_file_above_4_gib_is_read_to_its_end(tmp_path: Path)
     (part,) = parts_of(path)
     with part.opened() as opened, soundfile.SoundFile(opened) as file:
         assert file.frames == length // 2
+
+
+def wav(seconds: float) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, tone(seconds), RATE, "PCM_16", format="WAV")
+    return file.getvalue()
+
+
+def unknown(data: bytes) -> bytes:
+    place = data.index(b"data") + 4
+    return data[:place] + b"\xff\xff\xff\xff" + data[place + 4 :]
+
+
+TEXTS = b"LIST" + struct.pack("<I", 26) + b"INFOISFT" + struct.pack("<I", 14) + b"a program name"
+
+
+@pytest.mark.parametrize(
+    ("data", "length", "found"),
+    [
+        (unknown(wav(1.0)) + wav(2.0), 3.0, 0),
+        (unknown(wav(1.0)) + unknown(wav(2.0)), 3.0, 0),
+        (unknown(wav(1.0)) + TEXTS, 1.0, 0),
+        (wav(1.0) + bytes(2) + wav(2.0), 3.0, 0),
+        (wav(1.0)[: 44 + RATE] + wav(2.0), 2.5, 1),
+        (b"ID3\x03\x00\x00\x00\x00\x00\x0a" + bytes(10) + wav(1.0), 1.0, 0),
+    ],
+    ids=["unknown, known", "unknown twice", "texts behind", "padded joint", "cut, whole", "ID3 tag before"],
+)
+def test_no_header_is_heard_as_sound(tmp_path: Path, data: bytes, length: float, found: int) -> None:
+    (tmp_path / "a.wav").write_bytes(data)
+    findings: list[Finding] = []
+    sound = read(tmp_path / "a.wav", findings=findings)
+    assert sound.seconds == pytest.approx(length, abs=1e-3)
+    assert float(sound.samples.abs().max()) < 0.31
+    assert [finding.reason for finding in findings] == ["damaged"] * found
+
+
+def test_text_called_mp3_is_refused_without_a_word_of_the_decoder(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.mp3").write_bytes(b"hello world " * 3000)
+    with pytest.raises(AudioError):
+        read(tmp_path / "a.mp3")
+    assert capfd.readouterr().err == ""
+
+
+def test_an_ogg_without_its_last_page_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 4 * RATE), RATE)
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rfind(b"OggS")])
+    findings: list[Finding] = []
+    assert read(path, findings=findings).seconds < 4
+    assert "the page that marks the end is missing" in findings[0].detail
