@@ -105,8 +105,8 @@ def _mono_blocks(path: Path, findings: list[Finding] | None) -> Iterator[types.A
             damage += _damage(part, end.value)
             if not end.value.seconds and len(parts) > 1:
                 damage.append(f"part {number} of {len(parts)} holds no sound")
-        except AudioError as error:
-            if len(parts) == 1 or isinstance(error, TruncatedAudioError):
+        except AudioError:
+            if len(parts) == 1:
                 raise
             damage.append(f"part {number} of {len(parts)} cannot be decoded")
     if findings is not None:
