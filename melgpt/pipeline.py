@@ -122,11 +122,11 @@ class SoundModel(Recoder):
             raise UserError(f"label is an empty list; known: {', '.join(self.labels)}")
         labels: Sequence[Any] = label if several and label is not None else [label]
         self.check_labels([one for one in labels if one is not None])
-        wishes = [Steering.of(self._prior(), one, features) for one in labels]
+        steerings = [Steering.of(self._prior(), one, features) for one in labels]
         return [
             sound
-            for wish in wishes
-            for sound in self._generate(wish, n=n, seconds=seconds, seed=seed, **sampling)
+            for steering in steerings
+            for sound in self._generate(steering, n=n, seconds=seconds, seed=seed, **sampling)
         ]
 
     @torch.inference_mode()
@@ -136,13 +136,13 @@ class SoundModel(Recoder):
         options = self.sampling(**sampling)
         columns = self._columns(self._prior(), seconds)
         most = max(columns, self._prior().config.columns)
-        wish = asked(steering, options, seed, seconds)
+        request = asked(steering, options, seed, seconds)
         sounds: list[Sound] = []
         for first in range(0, n, BATCH):
             streams = random_streams(seed, min(BATCH, n - first), first)
             grids = [grid.cpu() for grid in steering.write(columns, options, streams)]
             for i, (grid, stream) in enumerate(zip(grids, streams, strict=True), first):
-                how = {**wish, "index": i}
+                how = {**request, "index": i}
                 sounds.append(self._sound(grid, stream, seconds, how, most=most))
         return sounds
 

@@ -1,4 +1,4 @@
-"""A sound that was made, with all that made it."""
+"""A generated sound with its mel, its codes and a record of how it was made."""
 
 import json
 from dataclasses import dataclass, field

@@ -38,8 +38,10 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--originals wants the folder of a corpus with finished mels, not {args.source}")
     if args.out.suffix != ".npz":
         raise UserError(f"codes are written to a file that ends in .npz, not to {args.out.name}")
-    blocks = begun(read_blocks(args.source))  # before the model is opened, which takes longer
+    findings: list[Any] = []
+    blocks = begun(read_blocks(args.source, findings))  # before the model is opened, which takes longer
     write_codes(args.out, load(args.model, **runtime_of(args)).encode_blocks(blocks))
+    say_findings(args.source, findings)
     print(args.out)
     return 0
 
@@ -69,6 +71,14 @@ def begun(blocks: Iterator[Any]) -> Iterator[Any]:
     return chain([next(blocks)], blocks)
 
 
+def say_findings(path: Path, findings: list[Any]) -> None:
+    """Tell the user what is wrong with a sound that could be read all the same."""
+    from melgpt.progress import say
+
+    for finding in findings:
+        say(f"{path}: {finding.reason}: {finding.detail}")
+
+
 def codes_of_folder(model: Any, folder: Path) -> Iterator[tuple[str, Any]]:
     """Name and codes of each sound below a folder, as of a single file; of mels and sets, of each clip.
 
@@ -86,12 +96,14 @@ def codes_of_folder(model: Any, folder: Path) -> Iterator[tuple[str, Any]]:
     failed = 0
     with progress("codes", len(paths)) as bar:
         for path in paths:
+            findings: list[Any] = []
             try:
-                codes = model.encode_blocks(read_blocks(folder / path))
+                codes = model.encode_blocks(read_blocks(folder / path, findings))
             except (UserError, OSError) as error:
                 say(str(error))
                 failed += 1
             else:
+                say_findings(folder / path, findings)
                 yield path, codes
             bar.advance()
     if failed:

@@ -29,10 +29,11 @@ def run(args: argparse.Namespace) -> int:
 
     from melgpt.audio.picture import open_matplotlib
     from melgpt.data.preset import mel_for
+    from melgpt.data.store import is_prepared
     from melgpt.native.wanted import kernels_if
     from melgpt.progress import say
     from melgpt.training.fit import Run
-    from melgpt.training.prepared_source import check_changes, is_prepared, scale_of_set
+    from melgpt.training.prepared_source import check_changes, scale_of_set
     from melgpt.training.recipe import Recipe
 
     changes = with_mel(args.changes, args.mel)

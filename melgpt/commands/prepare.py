@@ -9,8 +9,6 @@ from pathlib import Path
 
 from melgpt.arguments import MEL_HELP, with_mel
 
-SUMMARY = "make a data set of a folder of sounds: mels, labels, split, and a list of what is wrong"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from melgpt.audio.io import read_blocks
     from melgpt.audio.picture import open_matplotlib
     from melgpt.commands.decode import wav_name
-    from melgpt.commands.encode import begun, codes_of_folder
+    from melgpt.commands.encode import begun, codes_of_folder, say_findings
     from melgpt.errors import UserError
     from melgpt.model_folder import load
 
@@ -42,11 +42,13 @@ def run(args: argparse.Namespace) -> int:
     path = args.out / f"{args.source.stem}.wav" if to_folder else args.out
     if path.resolve() == args.source.resolve():
         raise UserError(f"{path} is the sound itself: give another OUT")
-    blocks = begun(read_blocks(args.source))  # before the model is opened, which takes longer
+    findings: list[Any] = []
+    blocks = begun(read_blocks(args.source, findings))  # before the model is opened, which takes longer
     if to_folder:
         open_matplotlib()
     model = load(args.model, **runtime_of(args))
     codes = model.encode_blocks(blocks)
+    say_findings(args.source, findings)
     _write(model, codes, path, args.source.name if to_folder else "")
     if to_folder:
         samples = round(model.seconds(codes) * model.codec.scale.rate)

@@ -19,8 +19,6 @@ NOT_LISTED = "not listed"
 EXACT_DUPLICATE = "exact duplicate"
 CLIPPED = "clipped"
 TOO_LOUD = "too loud"
-DAMAGED = "damaged"
-CANCELLING = "channels cancel"
 NEAR_DUPLICATE = "near duplicate"
 
 LEFT_OUT = "left out"

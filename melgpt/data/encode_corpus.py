@@ -17,7 +17,7 @@ from melgpt.data.mel_file import SUFFIX
 from melgpt.data.original_codes import check_grid, code_path, encode_file
 from melgpt.data.originals import as_batch
 from melgpt.data.passed_over import PassedOver
-from melgpt.data.store import MANIFEST, Store, read_manifest
+from melgpt.data.store import Store, is_prepared, read_manifest
 from melgpt.errors import UserError
 from melgpt.progress import progress, say
 from melgpt.types import Codes, MelScale
@@ -46,7 +46,7 @@ def clip_codes(codec: Codec, fingerprint: str, folder: Path) -> Iterator[tuple[s
     `video_00000`. Raises UserError for another mel scale, and at the end where a mel could not be used.
     """
     device, scale = next(codec.parameters()).device, codec.scale
-    if _is_prepared(folder):
+    if is_prepared(folder):
         store = _open(folder, scale)
         total, files = len(store), _stored(store)
     else:
@@ -62,7 +62,7 @@ def clip_codes(codec: Codec, fingerprint: str, folder: Path) -> Iterator[tuple[s
 
 def sounds_of(folder: Path, scale: MelScale) -> list[str]:
     """The sounds below a folder; none of a prepared one, or of one of finished mels: see `clip_codes`."""
-    paths = [] if _is_prepared(folder) else _paths(folder, scale)
+    paths = [] if is_prepared(folder) else _paths(folder, scale)
     return [] if any(path.endswith(SUFFIX) for path in paths) else paths
 
 
@@ -87,10 +87,6 @@ def encode_originals(codec: Codec, folder: Path) -> int:
             bar.advance()
     _check(failed, len(mels))
     return len(mels)
-
-
-def _is_prepared(folder: Path) -> bool:
-    return (folder / MANIFEST).is_file()
 
 
 def _open(folder: Path, scale: MelScale) -> Store:
@@ -135,7 +131,7 @@ def _found(folder: Path, paths: list[str], scale: MelScale) -> Iterator[list[_Cl
 
 def _files(folder: Path, scale: MelScale) -> list[Path]:
     """The file of each clip, each once."""
-    if not _is_prepared(folder):
+    if not is_prepared(folder):
         return [folder / path for path in _paths(folder, scale)]
     store = _open(folder, scale)
     root = Path(read_manifest(folder)["source"])

@@ -32,7 +32,7 @@ def read_mel(path: Path, bands: int) -> NDArray[np.float32]:
         with _one_header_at_a_time:
             values = np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise UserError("it was taken away meanwhile") from None
+        raise UserError("the file was deleted while it was being read") from None
     except (OSError, EOFError, ValueError) as error:
         raise UserError(f"not a whole .npy file ({error})") from None
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f":

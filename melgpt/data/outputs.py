@@ -1,26 +1,23 @@
 """What this program wrote itself, which is never learnt: model folders, data sets, reports, new sounds."""
 
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from melgpt.audio.sound import write_how
-from melgpt.paths import RECIPE
+from melgpt.paths import FIGURES, RECIPE
 
 Names = frozenset[str]
 
 _PARTS = frozenset(f"{part}.safetensors" for part in ("codec", "prior", "vae", "vocoder"))
-_RUN = frozenset(("figures.json", "training", "data", "data.partial", "listeners"))
+_RUN = frozenset((FIGURES, "training", "data", "data.partial", "listeners"))
 
 
 def _is_model(folder: Path, names: Names) -> bool:
     """A model folder, also one that training has only begun."""
-    return bool(names & _PARTS) or (
-        bool(names & {RECIPE, "figures.json"}) and len(names & (_RUN | {RECIPE})) > 1
-    )
+    return bool(names & _PARTS) or (bool(names & {RECIPE, FIGURES}) and len(names & (_RUN | {RECIPE})) > 1)
 
 
 def _is_data_set(folder: Path, names: Names) -> bool:
@@ -31,7 +28,7 @@ def _is_data_set(folder: Path, names: Names) -> bool:
 def _is_report(folder: Path, names: Names) -> bool:
     """A report of `evaluate`, or what a stopped one left."""
     return {"report.html", "report.json"} <= names or (
-        {"work", "sounds"} <= names and "codes" in os.listdir(folder / "work")
+        {"work", "sounds"} <= names and (folder / "work" / "codes").exists()
     )
 
 

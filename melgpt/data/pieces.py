@@ -66,7 +66,7 @@ def cut(folder: Path, path: str, config: DataConfig, scale: MelScale) -> Pieces:
     except TruncatedAudioError as error:
         return _nothing(path, audit.TRUNCATED, _reason(error, whole))
     except FileNotFoundError:
-        return _nothing(path, audit.MISSING, "it was taken away meanwhile")
+        return _nothing(path, audit.MISSING, "the file was deleted while it was being read")
     except AudioError as error:
         return _nothing(path, audit.UNREADABLE, _reason(error, whole))
     except OSError as error:

@@ -21,7 +21,7 @@ from melgpt.data.journal import JOURNAL, Journal
 from melgpt.data.layouts import layout_of
 from melgpt.data.outputs import kind_of_output
 from melgpt.data.passed_over import PassedOver
-from melgpt.data.store import FORMAT, MANIFEST, is_whole, read_manifest
+from melgpt.data.store import FORMAT, MANIFEST, is_prepared, is_whole, read_manifest
 from melgpt.errors import UserError
 from melgpt.paths import first_missing, remove_empty
 from melgpt.progress import say
@@ -173,7 +173,7 @@ def is_current(
 
 def _nothing_found(source: Path, passed: PassedOver) -> UserError:
     """What is to be said of a folder without sounds."""
-    if _is_data_set(source):
+    if is_prepared(source):
         return UserError(f"{source} is a prepared data set already: give the folder of sounds")
     if kind_of_output(source, frozenset(path.name for path in source.iterdir())) == "model":
         return UserError(
@@ -252,7 +252,7 @@ def _remove_left_over(work: Path) -> None:
             Journal.open(work / JOURNAL).close()
     except UserError:
         return
-    if (work / JOURNAL).is_file() or _is_data_set(work):
+    if (work / JOURNAL).is_file() or is_prepared(work):
         shutil.rmtree(work)
 
 
@@ -279,12 +279,12 @@ def _fill(
 def _recover(out: Path) -> None:
     """Mend what a run left that was killed while it put its result in place; refuse what is not ours."""
     old = _aside(out)
-    if _is_data_set(old):
+    if is_prepared(old):
         if out.exists():
             shutil.rmtree(old)
         else:
             old.rename(out)
-    if out.exists() and not _is_data_set(out) and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not is_prepared(out) and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not a prepared data set: choose another OUT or move it away")
 
 
@@ -302,8 +302,3 @@ def _replace(work: Path, out: Path) -> None:
 
 def _aside(out: Path) -> Path:
     return out.with_name(f"{out.name}.old")
-
-
-def _is_data_set(folder: Path) -> bool:
-    """Of whatever format: one of an older version may be replaced, too."""
-    return (folder / MANIFEST).is_file()

@@ -52,6 +52,11 @@ def shard_name(number: int) -> str:
     return f"{SHARDS}/{number:05d}.f16"
 
 
+def is_prepared(folder: Path) -> bool:
+    """Whether a folder is a prepared data set, of whatever format: it has a manifest."""
+    return (folder / MANIFEST).is_file()
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """data.json of a prepared data set. Raises UserError where there is none or its format is another."""
     if not folder.is_dir():

@@ -12,7 +12,7 @@ from melgpt.codec.codec import Codec
 from melgpt.data.features import FeatureStore, Videos
 from melgpt.data.prepare import Prepared, is_current, prepare
 from melgpt.data.sounds import Sounds
-from melgpt.data.store import Store, spread
+from melgpt.data.store import Store, is_prepared, spread
 from melgpt.errors import UserError
 from melgpt.evaluation.card import write_card
 from melgpt.evaluation.measures import codec_measures, prior_measures, row_counts
@@ -27,7 +27,7 @@ from melgpt.training.data import EpochData
 from melgpt.training.fit_vocoder import SOUNDS, same_objective, train_vocoder
 from melgpt.training.fit_vocoder import made_from as vocoder_made_from
 from melgpt.training.perceptual import open_perceptual
-from melgpt.training.prepared_source import is_prepared, with_data_set
+from melgpt.training.prepared_source import with_data_set
 from melgpt.training.prior_task import PriorTask
 from melgpt.training.recipe import Recipe
 from melgpt.training.run_folder import RunFolder

@@ -5,16 +5,11 @@ from typing import Any
 
 from melgpt.config import parse_changes
 from melgpt.data.config import DataConfig
-from melgpt.data.store import MANIFEST, read_manifest
+from melgpt.data.store import read_manifest
 from melgpt.errors import UserError
 from melgpt.progress import say
 from melgpt.training.recipe import Recipe
 from melgpt.types import MelScale
-
-
-def is_prepared(source: Path) -> bool:
-    """Whether this is a prepared data set and no folder of sounds."""
-    return (source / MANIFEST).is_file()
 
 
 def scale_of_set(data: Path, _: DataConfig) -> dict[str, Any]:

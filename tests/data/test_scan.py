@@ -167,3 +167,11 @@ def test_a_link_to_itself_is_a_missing_file(tmp_path: Path) -> None:
         "dog/a.wav": "",
         "dog/b.wav": "missing",
     }
+
+
+def test_a_file_called_work_beside_a_folder_called_sounds_is_no_report(tmp_path: Path) -> None:
+    folder = tmp_path / "all" / "a"
+    (folder / "sounds").mkdir(parents=True)
+    (folder / "work").write_text("to do", encoding="utf-8")
+    (folder / "sounds" / "a.wav").write_bytes(b"")
+    assert [source.path for source in scan(tmp_path / "all")] == ["a/sounds/a.wav"]

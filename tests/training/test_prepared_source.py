@@ -8,9 +8,10 @@ from conftest import MICRO
 from made_sounds import save, sound
 from melgpt.data.config import DataConfig
 from melgpt.data.prepare import prepare
+from melgpt.data.store import is_prepared
 from melgpt.errors import UserError
 from melgpt.training.fit import Run
-from melgpt.training.prepared_source import check_changes, is_prepared, with_data_set
+from melgpt.training.prepared_source import check_changes, with_data_set
 from melgpt.training.recipe import Recipe
 from melgpt.types import MelScale
 

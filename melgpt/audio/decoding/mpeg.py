@@ -113,12 +113,12 @@ def _stated_seconds(data: mmap, start: int) -> float | None:
     if frame is None:
         return None
     at = frame.place + frame.side
-    if data[at : at + 4] not in (b"Xing", b"Info"):
+    header = data[at : at + 12]
+    if len(header) < 12 or header[:4] not in (b"Xing", b"Info"):
         return None
-    flags = struct.unpack(">I", data[at + 4 : at + 8])[0]
+    flags, frames = struct.unpack(">II", header[4:])
     if not flags & 1:
         return None
-    (frames,) = struct.unpack(">I", data[at + 8 : at + 12])
     samples = frames * frame.samples
     lame = at + 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
     if data[lame : lame + 4].isalnum():  # the encoder's name; its delay and padding lie 21 bytes behind

@@ -40,6 +40,8 @@ def _words(damaged: int, *, ended: bool) -> str:
 
 @dataclass
 class _Walk:
+    """The pages of an Ogg file, as far as they were read."""
+
     starts: list[int]
     """First byte of each file."""
     damaged: list[int]

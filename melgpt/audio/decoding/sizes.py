@@ -159,12 +159,14 @@ def _chunks(data: mmap, place: int, order: str) -> Iterator[tuple[bytes, int, in
 
 
 def _wav(data: mmap, start: int) -> _Sound | None:
+    if len(data) < start + 12:
+        return None
     magic = data[start : start + 4]
     order = ">" if magic == b"RIFX" else "<"
     total = struct.unpack(f"{order}I", data[start + 4 : start + 8])[0]
     long_size, kept = 0, b""
     for name, first, size in _chunks(data, start + 12, order):
-        if name == b"ds64" and size >= 16:
+        if name == b"ds64" and size >= 16 and first + 16 <= len(data):
             total, long_size = struct.unpack("<QQ", data[first : first + 16])
         elif name == b"data":
             break
@@ -189,6 +191,8 @@ def _wav(data: mmap, start: int) -> _Sound | None:
 
 
 def _aiff(data: mmap, start: int) -> _Sound | None:
+    if len(data) < start + 12:
+        return None
     total = struct.unpack(">I", data[start + 4 : start + 8])[0]
     end = start + 8 + total + total % 2
     for name, first, size in _chunks(data, start + 12, ">"):

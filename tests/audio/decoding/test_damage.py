@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from made_sounds import encode_av
-from melgpt.audio.io import Finding, TruncatedAudioError, read
+from melgpt.audio.io import AudioError, Finding, TruncatedAudioError, read
 
 RATE = 44100
 
@@ -128,3 +128,30 @@ def test_one_stereo_frame_among_mono_ones_does_not_end_the_sound(tmp_path: Path)
     joined = tmp_path / "a.aac"
     joined.write_bytes(b"".join((tmp_path / f"{number}.aac").read_bytes() for number in range(3)))
     assert read(joined).seconds == pytest.approx(3.0, abs=0.2)
+
+
+@pytest.mark.parametrize(("suffix", "mark"), [("wav", b"RIFF"), ("aiff", b"FORM")])
+def test_joined_file_that_ends_inside_its_header_costs_itself_alone(
+    tmp_path: Path, suffix: str, mark: bytes
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, noise(0.5), RATE)
+    path.write_bytes(path.read_bytes() + mark + b"\x01")
+    findings: list[Finding] = []
+    assert read(path, findings=findings).seconds == 0.5
+    assert [finding.detail for finding in findings] == ["part 2 of 2 cannot be decoded"]
+
+
+def test_mp3_that_ends_inside_its_xing_header_is_refused(tmp_path: Path) -> None:
+    path = mp3(tmp_path / "a.mp3", noise(1.0), xing=True)
+    content = path.read_bytes()
+    path.write_bytes(content[: max(content.find(b"Xing"), content.find(b"Info")) + 6])
+    with pytest.raises(AudioError, match="not a readable sound file"):
+        read(path)
+
+
+def test_rf64_that_ends_inside_its_sizes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"RF64\xff\xff\xff\xffWAVEds64\x1c\x00\x00\x00" + bytes(8))
+    with pytest.raises(AudioError, match="not a readable sound file"):
+        read(path)
