@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -181,3 +182,13 @@ def test_a_folder_lists_what_it_cannot_read_and_goes_on(
     assert "its sounds go to a folder" in refused("reconstruct", learnt, source, tmp_path / "a.wav")
     assert "give another folder for OUT" in refused("reconstruct", learnt, source, source)
     assert "is the sound itself" in refused("reconstruct", learnt, source / "a.wav", source / "a.wav")
+
+
+def test_what_is_wrong_with_a_readable_sound_is_said(
+    learnt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = sound(0, 0.3)
+    save(tmp_path / "a.wav", np.stack([both, -both], 1))
+    for command, out in (("encode", "a.npz"), ("reconstruct", "b.wav")):
+        assert cli.main([command, str(learnt), str(tmp_path / "a.wav"), str(tmp_path / out)]) == 0
+        assert "a.wav: channels cancel: for 0.3 s" in capsys.readouterr().err
