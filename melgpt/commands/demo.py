@@ -33,7 +33,9 @@ def run(args: argparse.Namespace) -> int:
         build(corpus)
         (corpus / ".complete").touch()
     fit.run(
-        argparse.Namespace(source=corpus, out=model, recipe=args.recipe, memory=None, changes=args.changes)
+        argparse.Namespace(
+            source=corpus, out=model, recipe=args.recipe, mel=None, memory=None, changes=args.changes
+        )
     )
     sounds = _generate(model, new)
     _sheet(args.out / "sheet.png", corpus, sounds)

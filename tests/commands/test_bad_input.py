@@ -176,7 +176,8 @@ def test_an_impossible_setting(corpus: Path, tmp_path: Path, change: str) -> Non
 def test_a_damaged_checkpoint_says_what_to_delete(trained: Path, corpus: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(trained, tmp_path / "run")
     (broken / "codec.safetensors").unlink()
-    (broken / "training/codec/last.ckpt").write_bytes(b"half")
+    for name in ("last", "best"):
+        (broken / f"training/codec/{name}.ckpt").write_bytes(b"half")
     (broken / "figures.json").write_text("no figures")
     _fails("delete", "fit", corpus, "--out", broken, "--recipe", MICRO)
 

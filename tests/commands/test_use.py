@@ -278,7 +278,8 @@ def test_a_later_stage_goes_on_with_the_recipe_of_the_first(trained: Path, tmp_p
     for stage, recipe in (("codec", ("--recipe", MICRO, *short)), ("prior", ())):
         done = command("train", stage, trained / "data", "--out", tmp_path / "run", *recipe)
         assert done.returncode == 0, done.stderr
-        assert f"{stage}: finished, {tmp_path / 'run' / stage}.safetensors" in done.stderr
+        assert f"{stage}: finished, " in done.stderr
+        assert f"; {tmp_path / 'run' / stage}.safetensors" in done.stderr
     begun, told = Recipe.read(MICRO), Recipe.read(str(tmp_path / "run" / "recipe.toml"))
     prior = checkpoint.load(tmp_path / "run" / "prior.safetensors", "prior")
     assert prior.config.blocks == begun.prior.blocks == told.prior.blocks

@@ -85,17 +85,18 @@ def test_listeners_are_counted_and_moved_aside_with_one_line(
 
     def not_trained(stage: Stage, *_: object, **__: object) -> None:
         titles.append(stage.title)
+        (stage.folder / "last.ckpt").write_bytes(b"a run that is worth keeping")
 
     monkeypatch.setattr(Stage, "train", not_trained)
     monkeypatch.setattr(Stage, "load", lambda *_: None)
     store, recipe = Store.open(trained / "data"), Recipe.read(str(MICRO))
-    for steps in (8, 9):
-        settings = recipe.train.classifier.changed(steps=steps, seeds=2)
+    for batch in (8, 9):
+        settings = recipe.train.classifier.changed(batch=batch, seeds=2)
         files = ListenerTraining(tmp_path, settings, recipe.runtime).train_all(store)
     assert titles == [f"listener {number} of 4" for number in (1, 2, 3, 4)] * 2
     assert len({file.name for file in files}) == 4
     assert len(list((tmp_path / "training").glob("*.before"))) == 4
-    assert capsys.readouterr().err.count("trained before with other training.steps (8 → 9)") == 1
+    assert capsys.readouterr().err.count("training.batch (8 → 9) changed, so it is trained again") == 1
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Several channels become one: their mean, or the loudest of them where they cancel each other."""
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from melgpt.audio.decoding.block import Block, Samples
 
@@ -39,7 +38,7 @@ class Mixer:
         loudest = samples[:, int(levels[:, cancels].sum(1).argmax())]
         share = np.repeat(cancels.astype(np.float32), window)
         share = np.pad(share, (0, len(mean) - len(share)), mode="edge")
-        share = uniform_filter1d(share, max(1, round(FADE_SECONDS * rate)), mode="nearest")
+        share = _averaged(share, round(FADE_SECONDS * rate))
         self.cancelled += float(share.sum()) / rate
         mixed: Samples = mean + share * (loudest - mean)
         return mixed
@@ -59,10 +58,17 @@ class Mixer:
 
 def _without_rumble(samples: Samples, rate: int) -> Samples:
     """Samples [T] less what changes slowly, taken away twice so that 12 Hz is 34 dB down."""
-    size = max(1, round(AVERAGE_SECONDS * rate))
     for _ in range(2):
-        samples = samples - uniform_filter1d(samples, size, mode="nearest")
+        samples = samples - _averaged(samples, round(AVERAGE_SECONDS * rate))
     return samples
+
+
+def _averaged(samples: Samples, size: int) -> Samples:
+    """Samples [T], each the mean of `size` around it."""
+    from scipy.ndimage import uniform_filter1d  # opens scipy, which takes as long as opening a model
+
+    averaged: Samples = uniform_filter1d(samples, max(1, size), mode="nearest")
+    return averaged
 
 
 def _windows(samples: Samples, window: int) -> Samples:

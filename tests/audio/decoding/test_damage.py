@@ -139,7 +139,7 @@ def test_joined_file_that_ends_inside_its_header_costs_itself_alone(
     path.write_bytes(path.read_bytes() + mark + b"\x01")
     findings: list[Finding] = []
     assert read(path, findings=findings).seconds == 0.5
-    assert [finding.detail for finding in findings] == ["part 2 of 2 cannot be decoded"]
+    assert [finding.detail.startswith("part 2 of 2: ") for finding in findings] == [True]
 
 
 def test_mp3_that_ends_inside_its_xing_header_is_refused(tmp_path: Path) -> None:
