@@ -80,10 +80,38 @@ def peak_db(samples: Samples, rate: int) -> float:
 def _first(stretch: Stretch, least: float) -> int | None:
     step = max(1, stretch.rate // 2)
     for start in range(0, len(stretch.samples), step):
+        loud = np.abs(stretch.samples[start : start + step]) >= least
+        if not loud.any():
+            continue
+        place = start + int(loud.argmax())
+        if _begins_at(stretch, place, least):
+            return place
         loud = _magnitudes(stretch, start, start + step, least) >= least
         if loud.any():
             return _sharpened(stretch, start + int(loud.argmax()), least)
     return None
+
+
+def _begins_at(stretch: Stretch, place: int, least: float) -> bool:
+    """Whether a sound plainly begins here: nothing lies before it, and no rumble moves like it."""
+    size = max(4, round(_SHORT_SECONDS * stretch.rate))
+    part, before = stretch.samples[place : place + size], stretch.samples[max(0, place - size) : place]
+    if len(part) < size or np.abs(before).max(initial=0.0) >= least:
+        return False
+    return bool(np.abs(_less_a_parabola(part)).max() >= least)
+
+
+def _less_a_parabola(part: Samples) -> Samples:
+    basis = _parabolas(len(part))
+    rest: Samples = part - basis @ (basis.T @ part)
+    return rest
+
+
+@lru_cache(maxsize=8)
+def _parabolas(size: int) -> Samples:
+    """An orthonormal basis [size, 3] of the parabolas."""
+    basis: Samples = np.linalg.qr(np.vander(np.linspace(-1, 1, size), 3))[0].astype(np.float32)
+    return basis
 
 
 def _sharpened(stretch: Stretch, place: int, least: float) -> int:
@@ -99,9 +127,7 @@ def _sharpened(stretch: Stretch, place: int, least: float) -> int:
         part = stretch.samples[start : start + size]
         if len(part) < size:
             break
-        time = np.linspace(-1, 1, size)
-        rest = part - np.polynomial.Polynomial.fit(time, part, 2)(time)
-        if np.abs(rest).max() >= least:
+        if np.abs(_less_a_parabola(part)).max() >= least:
             return start
     return place
 
