@@ -20,7 +20,7 @@ from melgpt.native.wanted import kernels_if
 from melgpt.runtime import RuntimeConfig
 from melgpt.streaming import first_of
 from melgpt.types import Codes
-from melgpt.vocoders.pieces import OVERLAP, in_pieces
+from melgpt.vocoders.pieces import in_pieces, least_frames
 
 PIECE_SECONDS = 60
 """What is encoded or decoded at a time; what is no longer is worked on as a whole."""
@@ -100,9 +100,7 @@ class Recoder:
         """`decode` in blocks [B, T], in constant memory."""
         frames, samples = self._check(codes)
         mels = first_of(mel_pieces(self.codec, iter([codes.grid]), self._piece_columns), frames)
-        # Half of a piece is new at least.
-        least = round(4 * getattr(self.vocoder, "reach", OVERLAP / 2))
-        length = max(self._piece_columns * self._column_frames, least)
+        length = max(self._piece_columns * self._column_frames, least_frames(self.vocoder))
         for piece in first_of(in_pieces(self.vocoder, mels, length), samples):
             yield Audio(piece.cpu(), self.codec.scale.rate)
             samples -= piece.shape[-1]

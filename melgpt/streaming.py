@@ -25,7 +25,7 @@ from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.gpt.steering import Steering
 from melgpt.progress import progress
 from melgpt.types import MelScale
-from melgpt.vocoders.pieces import OVERLAP, in_pieces
+from melgpt.vocoders.pieces import in_pieces, least_frames
 
 PICTURE_COLUMNS = 1500
 """Most values along the picture of a sound: each is the mean of some frames."""
@@ -91,9 +91,7 @@ class LongSound:
                 self._picture.add(mel.cpu())
                 yield mel
 
-        # Half of a piece is new at least.
-        shared = 2 * getattr(self.vocoder, "reach", OVERLAP / 2)
-        frames = max(context * network.token_size[1], round(2 * shared))
+        frames = max(context * network.token_size[1], least_frames(self.vocoder))
         parts = first_of(in_pieces(self.vocoder, mels(), frames, phases), round(self.seconds * scale.rate))
         for samples, last in _with_end(parts, scale):
             audio = Audio(samples.cpu(), scale.rate)

@@ -16,6 +16,12 @@ OVERLAP = 24
 """Frames that pieces share where there is no reach: a third of a second at the originals' scale."""
 
 
+def least_frames(vocoder: Any) -> int:
+    """Shortest piece of which at least half is new."""
+    reach = getattr(vocoder, "reach", None)
+    return 2 * (OVERLAP if reach is None else 2 * int(reach))
+
+
 def in_pieces(
     vocoder: Any, mels: Iterator[Tensor], frames: int, generator: torch.Generator | None = None
 ) -> Iterator[Tensor]:
