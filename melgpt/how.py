@@ -11,7 +11,7 @@ from melgpt.gpt.sampling import Sampling
 from melgpt.gpt.steering import Steering
 from melgpt.native.kernels import find_kernels
 from melgpt.native.on_gpu import find_gpu_kernels
-from melgpt.runtime import RuntimeConfig, choose_precision
+from melgpt.runtime import RuntimeConfig, choose_precision, processor_facts
 
 
 def asked(steering: Steering, options: Sampling, seed: int, seconds: float | None) -> dict[str, Any]:
@@ -57,5 +57,4 @@ def _kernels(runtime: RuntimeConfig, device: torch.device) -> str:
 def _processor(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return str(known.get("cpu_name") or platform.processor() or platform.machine())
+    return str(processor_facts().get("cpu_name") or platform.processor() or platform.machine())

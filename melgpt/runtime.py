@@ -129,8 +129,14 @@ def has_bf16_units() -> bool:
     """
     if has_matrix_units():
         return True
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    known = processor_facts()
     return bool(known.get("avx512_bf16")) and str(known.get("cpu_name", "")).startswith("AMD")
+
+
+def processor_facts() -> dict[str, Any]:
+    """What torch knows of this CPU (`cpu_name`, instruction sets); empty where torch does not tell."""
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return known
 
 
 def has_matrix_units() -> bool:
