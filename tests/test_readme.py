@@ -1,4 +1,4 @@
-"""The README's commands and its Python run as they stand, with the reader's own names filled in."""
+"""The commands of README.md and docs/guide.md, and their Python, run with the reader's own names filled in."""
 
 import re
 import shlex
@@ -11,30 +11,41 @@ import pytest
 from conftest import MICRO, melgpt
 from melgpt.cli import COMMANDS
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.S)
+ROOT = Path(__file__).parents[1]
+PAGES = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/guide.md"))
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", PAGES, flags=re.S)
 # Those on videos need files of features: tests/training/test_videos.py runs them.
 SHOWN = [block for kind, block in BLOCKS if not kind and "FEATURES" not in block]
 LINES = [line for block in SHOWN for line in block.splitlines()]
 USED = [shlex.split(line, comments=True)[1:] for line in LINES if line.startswith("melgpt ")]
 
 
-def test_the_readme_shows_the_commands_that_matter() -> None:
-    assert {"fit", "generate", "reconstruct", "encode", "decode"} <= {command[0] for command in USED}
+def test_the_pages_show_the_commands_that_matter() -> None:
+    shown = {command[0] for command in USED}
+    assert {"fit", "prepare", "generate", "reconstruct", "encode", "decode", "evaluate"} <= shown
 
 
-def test_every_command_of_the_readme_runs(corpus: Path, trained: Path, tmp_path: Path) -> None:
+def test_the_readme_is_short() -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.S)
+    assert len(text.split()) <= 900
+
+
+def test_every_command_of_the_pages_runs(corpus: Path, trained: Path, tmp_path: Path) -> None:
     run = shutil.copytree(trained, tmp_path / "run")
     mine = {
         "my_sounds": corpus,
         "runs/mine": run,
         "runs/mine/data": run / "data",
         "tiny": MICRO,
+        "train.prior.steps=4000": "train.prior.steps=14",
+        "data": tmp_path / "data",
         **{f"{name}.wav": corpus / "dog" / f"dog_000{n}.wav" for n, name in enumerate(("some", "a", "b"), 1)},
     }
-    outputs = {"dogs", "new", "back.wav", "codes.npz", "again.wav", "long", "between"}
-    outputs |= {"report", "report_a", "report_b", "side_by_side"}
+    outputs = {"dogs", "new", "tuned", "long", "floats", "back.wav", "codes.npz", "again.wav", "between"}
+    outputs |= {"runs/again", "report", "report_a", "report_b", "side_by_side"}
     for command in USED:
+        if "--recipe" in command and command[0] == "options":
+            continue  # shows a recipe by its name
         filled = [str(mine.get(word, tmp_path / word if word in outputs else word)) for word in command]
         # The micro model's longest sound is one second; a longer one takes a while.
         shorter = {"4": "0.5", "3600": "70"}
@@ -46,10 +57,11 @@ def test_every_command_of_the_readme_runs(corpus: Path, trained: Path, tmp_path:
                 shutil.copytree(tmp_path / "report", tmp_path / report)
         done = melgpt(*filled)
         assert done.returncode == 0, (command, done.stderr)
-    assert {path.name for path in tmp_path.iterdir()} == outputs | {"run"}
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == outputs - {"runs/again"} | {"run", "data", "runs"}
 
 
-def test_the_python_of_the_readme_runs(
+def test_the_python_of_the_pages_runs(
     corpus: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (code,) = (block for kind, block in BLOCKS if kind == "python")
