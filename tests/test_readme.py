@@ -1,4 +1,4 @@
-"""The commands of README.md and docs/guide.md, and their Python, run with the reader's own names filled in."""
+"""Every command of README.md and docs/guide.md, and their Python, runs with the reader's own names filled in."""
 
 import re
 import shlex

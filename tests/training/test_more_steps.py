@@ -111,7 +111,7 @@ def test_a_run_that_stopped_by_itself_says_that_more_steps_change_nothing(
     for steps in (40, 80):
         _train("prior", run, trained / "data", steps=steps, **options)
     said = capsys.readouterr().err
-    assert "prior: had stopped at step 8, as nothing got better any more" in said
+    assert "prior: stopped at step 8, as nothing got better any more" in said
     assert said.count("prior: finished, best kept: step 4 of 8") == 2
 
 

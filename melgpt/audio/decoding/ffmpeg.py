@@ -20,9 +20,9 @@ from melgpt.audio.decoding.block import (
 )
 from melgpt.audio.decoding.part import Part
 
-_EXACT = frozenset({"mov", "matroska", "avi", "wav", "aiff", "au", "caf", "w64", "flac", "ape", "wv", "tta"})
+_EXACT = frozenset({"mov", "matroska", "avi", "flv", "wav", "aiff", "au", "caf", "w64", "ape", "wv", "tta"})
 """Containers whose header states an exact length; elsewhere FFmpeg's length is guessed from a bit rate.
-(Of an MP3 the length is taken only where a Xing or Info header states it.)"""
+(That of MP3 and FLAC is the part's.)"""
 
 
 def decode_ffmpeg(part: Part, after: float = 0.0) -> Decoding:
@@ -153,7 +153,7 @@ def _together(blocks: list[Block]) -> Block:
 
 def _promised(container: Any, stream: Any, part: Part) -> float | None:
     names = set(container.format.name.split(","))
-    if "mp3" in names:
+    if names & {"mp3", "flac"}:
         return part.promised
     if not names & _EXACT:
         return None

@@ -18,7 +18,7 @@ def decode_libsndfile(part: Part) -> Decoding:
     try:
         with part.opened() as source, _FromStart(source) as file:
             rate, samples, understood = int(file.samplerate), 0, True
-            promised = _promised(file)
+            promised = _promised(file) or part.promised
             while len(block := file.read(_room(file, samples), dtype="float32", always_2d=True)):
                 samples += len(block)
                 decoded = samples / rate

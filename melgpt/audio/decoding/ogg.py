@@ -13,6 +13,8 @@ _HEADER = struct.Struct("<4sBBqIII")
 """Capture pattern, version, flags, granule position, serial number, page number, checksum."""
 _FIXED = 27
 _FIRST, _LAST = 2, 4
+_LARGEST_TAG = 1 << 9
+"""Bytes that a tag of another format behind the sound may have."""
 _REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
 
@@ -26,16 +28,10 @@ def ogg_parts(path: Path, data: mmap) -> list[Part]:
             start,
             end,
             cut=walk.cut and end is None,
-            damage=_words(walk.damaged[number], ended=walk.ended[number]),
+            damage=_words(walk, number),
         )
         for number, (start, end) in enumerate(zip(walk.starts, ends, strict=True))
     ]
-
-
-def _words(damaged: int, *, ended: bool) -> str:
-    if damaged:
-        return f"{damaged} damaged or missing {'page' if damaged == 1 else 'pages'}"
-    return "" if ended else "the page that marks the end is missing"
 
 
 @dataclass
@@ -49,6 +45,19 @@ class _Walk:
     ended: list[bool]
     """Whether each file has a page that is marked as its last."""
     cut: bool = False
+    behind: int = 0
+    """Bytes behind the last page."""
+
+
+def _words(walk: _Walk, number: int) -> str:
+    """What is wrong with one of the files; empty where nothing is."""
+    if damaged := walk.damaged[number]:
+        return f"{damaged} damaged or missing {'page' if damaged == 1 else 'pages'}"
+    if not walk.ended[number]:
+        return "the page that marks the end is missing"
+    if number + 1 == len(walk.starts) and walk.behind > _LARGEST_TAG:
+        return f"{walk.behind} bytes behind the last page are not read"
+    return ""
 
 
 def _walk(data: mmap) -> _Walk:
@@ -77,6 +86,7 @@ def _walk(data: mmap) -> _Walk:
         walk.ended[-1] |= bool(flags & _LAST)
         numbers[serial] = number
         place = found + length
+    walk.behind = 0 if walk.cut else len(data) - place
     return walk
 
 

@@ -22,7 +22,7 @@ class Part:
     claimed: float = 1.0
     """Bytes of sound in the header over those that are there; above 1 where the file is cut short."""
     promised: float | None = None
-    """Seconds in the header, where the decoders do not tell them reliably."""
+    """Seconds in the header, of formats where the decoders do not tell them reliably."""
     cut: bool = False
     """The container ends inside one of its pages."""
     damage: str = ""

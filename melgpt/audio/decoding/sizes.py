@@ -39,12 +39,12 @@ def au_parts(path: Path, data: mmap) -> list[Part]:
 
 
 def caf_parts(path: Path, data: mmap) -> list[Part]:
-    """The one file in a CAF file."""
+    """The files one after the other in a CAF file."""
     return _chain(path, data, _caf)
 
 
 def w64_parts(path: Path, data: mmap) -> list[Part]:
-    """The one file in a Sony Wave64 file."""
+    """The files one after the other in a Sony Wave64 file."""
     return _chain(path, data, _w64)
 
 
@@ -64,6 +64,8 @@ class _Sound:
     """The header says that the length is not known."""
     next: bytes = b""
     """How another file behind this one begins; empty where none is looked for."""
+    mark: bytes = b""
+    """The same of a kind whose first bytes no sound contains."""
 
 
 _Reader = Callable[[mmap, int], "_Sound | None"]
@@ -85,6 +87,11 @@ def _chain(path: Path, data: mmap, read: _Reader) -> list[Part]:
 
 def _part(path: Path, data: mmap, start: int, sound: _Sound) -> tuple[Part, int]:
     """The part that begins at `start`, and where the next one begins; 0 where none follows."""
+    if sound.mark and (following := data.find(sound.mark, sound.first)) > 0:
+        present = following - sound.first
+        if sound.unknown or is_near_power(sound.claimed) or not sound.claimed:
+            return _corrected(path, start, sound, following), following
+        return Part(path, start, following, claimed=max(1.0, sound.claimed / max(present, 1))), following
     present = len(data) - sound.first
     if sound.unknown or _is_placeholder(sound, data, present):
         following = _next_file(data, sound.first, sound.next)
@@ -131,11 +138,16 @@ def _corrected(path: Path, start: int, sound: _Sound, end: int | None) -> Part:
 
 def _is_placeholder(sound: _Sound, data: mmap, present: int) -> bool:
     """Whether the claimed size only stands for one that was not known."""
-    nearest = (sound.claimed + (1 << 30)) >> 31 << 31
-    stands = sound.claimed == 0 or (nearest in _POWERS and abs(sound.claimed - nearest) <= _NEAR)
+    stands = sound.claimed == 0 or is_near_power(sound.claimed)
     if not stands or sound.claimed > present:
         return stands
     return present > 0 and not _chunks_follow(data, sound.first + sound.claimed, sound.next)
+
+
+def is_near_power(size: int) -> bool:
+    """Whether a number stands for an unknown length: it is 2 to the power of 31, 32, 63 or 64, or near."""
+    nearest = (size + (1 << 30)) >> 31 << 31
+    return nearest in _POWERS and abs(size - nearest) <= _NEAR
 
 
 def _chunks_follow(data: mmap, place: int, magic: bytes) -> bool:
@@ -222,13 +234,17 @@ def _au(data: mmap, start: int) -> _Sound | None:
     )
 
 
+_CAF_BEGINNING = b"caff\x00\x01\x00\x00desc"
+
+
 def _caf(data: mmap, start: int) -> _Sound | None:
     place = start + 8
     while place + 12 <= len(data):
         name, size = struct.unpack(">4sq", data[place : place + 12])
         if name == b"data":
             before = data[start : place + 4]
-            return _Sound(place + 12, size, partial(_caf_header, before), 0, unknown=size < 0)
+            header = partial(_caf_header, before)
+            return _Sound(place + 12, size, header, 0, unknown=size < 0, mark=_CAF_BEGINNING)
         place += 12 + max(size, 0)
     return None
 
@@ -237,6 +253,7 @@ def _caf_header(before: bytes, length: int) -> bytes:
     return before + struct.pack(">q", length)
 
 
+_W64_BEGINNING = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
@@ -246,7 +263,7 @@ def _w64(data: mmap, start: int) -> _Sound | None:
         size = struct.unpack("<Q", data[place + 16 : place + 24])[0]
         if data[place : place + 16] == _W64_DATA:
             # libsndfile reads to the end of the file where the size is a placeholder.
-            return _Sound(place + 24, max(0, size - 24), None, 0)
+            return _Sound(place + 24, max(0, size - 24), None, 0, mark=_W64_BEGINNING)
         if size < 24:
             return None
         place += -(-size // 8) * 8

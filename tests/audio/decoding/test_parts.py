@@ -11,7 +11,7 @@ import soundfile
 
 from made_sounds import encode_av
 from melgpt.audio.decoding.parts import parts_of
-from melgpt.audio.io import AudioError, Finding, TruncatedAudioError, read
+from melgpt.audio.io import DAMAGED, AudioError, Finding, TruncatedAudioError, read
 
 RATE = 22050
 
@@ -42,6 +42,15 @@ def overwritten(path: Path, fields: dict[int, bytes]) -> Path:
         ("a.wav", "PCM_16", 44100),
         ("a.aiff", "PCM_16", 44100),
         ("a.au", "PCM_16", 44100),
+        ("a.caf", "PCM_16", 44100),
+        ("a.w64", "PCM_16", 44100),
+        ("a.voc", "PCM_16", 44100),
+        ("a.sph", "PCM_16", 44100),
+        ("a.ircam", "PCM_16", 44100),
+        ("a.avr", "PCM_16", 44100),
+        ("a.paf", "PCM_16", 44100),
+        ("a.pvf", "PCM_16", 44100),
+        ("a.8svx", "PCM_16", 44100),
     ],
 )
 def test_joined_files_follow_each_other_to_the_sample(
@@ -50,7 +59,7 @@ def test_joined_files_follow_each_other_to_the_sample(
     parts = []
     for number, length in enumerate((1.3, 0.7, 1.0)):
         path = tmp_path / f"{number}{name}"
-        kind = {"a.opus": "OGG", "a.au": "AU"}.get(name)
+        kind = {"a.opus": "OGG", "a.au": "AU", "a.sph": "NIST", "a.8svx": "SVX"}.get(name)
         soundfile.write(path, tone(length, 300 * (number + 1), rate), rate, subtype, format=kind)
         parts.append(path)
     joined = tmp_path / name
@@ -70,7 +79,44 @@ def test_parts_of_other_rates_and_channels_are_heard_at_the_first_rate(tmp_path:
     assert (sound.rate, sound.samples.shape[-1]) == (44100, pytest.approx(3 * 44100, abs=2))
 
 
-@pytest.mark.parametrize(("name", "codec"), [("a.m4a", "aac"), ("a.webm", "libopus"), ("a.aac", "aac")])
+@pytest.mark.parametrize("first", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("second", ["wav", "flac", "ogg"])
+def test_a_file_of_another_kind_behind_a_sound_is_named(tmp_path: Path, first: str, second: str) -> None:
+    for kind in {first, second}:
+        soundfile.write(tmp_path / f"a.{kind}", tone(2.0), RATE)
+    joined = tmp_path / f"joined.{first}"
+    joined.write_bytes((tmp_path / f"a.{first}").read_bytes() + (tmp_path / f"a.{second}").read_bytes())
+    findings: list[Finding] = []
+    heard = read(joined, findings=findings).seconds
+    if first == second:
+        assert heard == pytest.approx(4.0, abs=0.03)
+        assert not findings
+    else:
+        assert heard == pytest.approx(2.0, abs=0.03)
+        assert [finding.reason for finding in findings] == [DAMAGED]
+
+
+@pytest.mark.parametrize(("stated", "heard"), [(0, 2.0), (RATE, 2.0), (2**36 - 1, 2.0), (2**31, 2.0)])
+def test_flac_is_read_to_its_end_whatever_number_of_samples_it_states(
+    tmp_path: Path, stated: int, heard: float
+) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, tone(2.0), RATE)
+    fields = int.from_bytes(path.read_bytes()[18:26]) >> 36 << 36 | stated
+    assert seconds(overwritten(path, {18: fields.to_bytes(8)})) == heard
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.m4a", "aac"),
+        ("a.webm", "libopus"),
+        ("a.aac", "aac"),
+        ("a.tta", "tta"),
+        ("a.wv", "wavpack"),
+        ("a.flv", "aac"),
+    ],
+)
 def test_joined_files_of_ffmpeg_follow_each_other(tmp_path: Path, name: str, codec: str) -> None:
     encode_av(tmp_path / name, codec, tone(1.5, rate=48000)[None], rate=48000)
     once = seconds(tmp_path / name)
