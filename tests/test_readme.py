@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/guide.md, and their Python, runs with the reader's own names filled in."""
+"""The commands and the Python of README.md and docs/guide.md run, with the reader's own names filled in."""
 
 import re
 import shlex
