@@ -102,6 +102,21 @@ class CodecTraining(StageTraining):
         )
 
 
+class DecoderTraining(StageTraining):
+    """Training of a mel decoder on the data set's mels, behind the finished codec."""
+
+    learning_rate: float = Field(1e-3, gt=0)
+    """Highest learning rate; it rises over `warmup` steps and falls along a cosine to `last_rate` of it."""
+    crop_frames: int = Field(128, ge=1)
+    """Mel frames of a training crop; shorter clips are followed by silence."""
+    gain_db: float = Field(6.0, ge=0, le=60)
+    """Crops are made louder or softer by up to this much."""
+    least_frames: int = Field(1, ge=1)
+    """Fewest mel frames of a crop."""
+    valid_clips: int = Field(24, ge=1)
+    """Most validation clips that are measured at each validation."""
+
+
 class VocoderTraining(StageTraining):
     """Training of a vocoder that has weights, on the sounds that the data set was prepared from."""
 
