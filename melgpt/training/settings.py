@@ -220,5 +220,7 @@ class ClassifierTraining(StageTraining):
     """Widest stretch of mel bands that is hidden, as a share of all (SpecAugment)."""
     hidden_frames: float = Field(0.25, ge=0, lt=1)
     """Longest stretch of frames that is hidden, as a share of all (SpecAugment)."""
+    blurred: float = Field(0.2, ge=0, lt=1)
+    """Share of blurred clips, which are a class of their own: a listener without them forgives blur."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Share of the target spread over all classes."""
