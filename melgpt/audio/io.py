@@ -42,10 +42,13 @@ __all__ = [
     "resample_blocks",
 ]
 
-LOST_SHARE = 0.1
+LOST_SHARE = 0.5
 """A file that is damaged before its end may lose this share of its length and is still used."""
 HIGHEST = 2.0**33
 """A sample beyond this is no integer's scale either, but damage."""
+LOWEST_RATE, HIGHEST_RATE = 100, 2_000_000
+"""Rates in Hz; others stand in damaged headers."""
+_ROUNDING_SECONDS = 1e-4
 FADE_SECONDS = 0.01
 """Long enough not to click, too short to be heard as a fade."""
 
@@ -123,6 +126,10 @@ def _mono_part(decoding: Decoding, path: Path, mixer: Mixer) -> Generator[types.
 
 
 def _mono(path: Path, block: Block, mixer: Mixer) -> types.Audio:
+    if not LOWEST_RATE <= block.rate <= HIGHEST_RATE:
+        raise AudioError(
+            f"{path}: {block.rate} Hz is no rate of a sound ({LOWEST_RATE} to {HIGHEST_RATE} Hz)"
+        )
     peak = float(np.abs(block.samples).max(initial=0.0))
     if not np.isfinite(peak):
         wrong = int((~np.isfinite(block.samples)).sum())
@@ -137,11 +144,12 @@ def _damage(part: Part, ending: Ending) -> list[str]:
     """What is wrong with a part that was decoded. Raises TruncatedAudioError where its end is missing."""
     decoded = f"{ending.seconds:.2f} s decoded"
     if ending.seconds and part.cut:
-        raise TruncatedAudioError(f"{part.path}: truncated: the file ends inside a page, {decoded}")
+        raise TruncatedAudioError(f"{part.path}: truncated: the file ends inside a page or box, {decoded}")
     whole = part.claimed == 1
     promised = ending.promised if whole else ending.seconds * part.claimed
     damage = [words for words in (part.damage, ending.damage) if words]
-    if promised is not None and 0 < ending.seconds < promised - LENGTH_TOLERANCE_SECONDS:
+    tolerance = LENGTH_TOLERANCE_SECONDS if whole and not ending.exact else _ROUNDING_SECONDS
+    if promised is not None and 0 < ending.seconds < promised - tolerance:
         decoded = f"{decoded} of {promised:.2f} s in its header"
         lost = promised - ending.seconds
         in_the_middle = (whole and ending.reached_end) or (damage and lost < LOST_SHARE * promised)

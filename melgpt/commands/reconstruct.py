@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from melgpt.audio.io import read_blocks
+    from melgpt.audio.output import FORMATS
     from melgpt.audio.picture import open_matplotlib
     from melgpt.commands.decode import wav_name
     from melgpt.commands.encode import begun, codes_of_folder, say_findings
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     to_folder = args.out.is_dir() or not args.out.suffix
     if args.source.is_dir():
-        if args.out.is_file() or not to_folder:
+        if args.out.is_file() or (not args.out.is_dir() and args.out.suffix.lower() in FORMATS):
             raise UserError(f"{args.source} is a folder, its sounds go to a folder, not to {args.out.name}")
         if args.out.resolve() == args.source.resolve():
             raise UserError(f"{args.out} holds the sounds themselves: give another folder for OUT")

@@ -66,7 +66,7 @@ def folder_split(folders: Collection[str]) -> FolderSplit:
             return FolderSplit(note=_as_classes(named, sides)) if level == 0 else FolderSplit()
         if "train" not in sides.values():
             if len(inside) < len(paths) or len(set(sides.values())) < 2:
-                return FolderSplit()
+                return FolderSplit(note=_no_training(named) if len(inside) == len(paths) else "")
         elif not any(sides[_word(path[level])] == "train" for path in held):
             return FolderSplit(note=_as_classes(named, sides))
         if len(inside) < len(paths) and not _share_a_class(held, level):
@@ -96,6 +96,10 @@ def _as_classes(named: str, sides: dict[str, str]) -> str:
     if "train" not in sides.values() or len(sides) < 2:
         return ""
     return f"the folders {named} are taken as classes; for a split, put a class folder into each"
+
+
+def _no_training(named: str) -> str:
+    return f"{named} is taken as a part of the classes' names: a split needs a folder for training, too"
 
 
 def _word(name: str) -> str:

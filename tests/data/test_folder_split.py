@@ -74,6 +74,11 @@ def test_classes_with_such_names_stay_classes(folders: tuple[str, ...]) -> None:
     assert places(*folders) == {folder: (folder, "") for folder in folders}
 
 
+def test_tests_alone_are_no_split_and_said_to_be_none() -> None:
+    assert "a split needs a folder for training" in folder_split(["test/dog", "test/rain"]).note
+    assert not folder_split(["test/dog", "rain"]).note
+
+
 def test_flat_folders_for_training_and_tests_are_classes_and_said_to_be() -> None:
     assert "are taken as classes" in folder_split(["train", "test"]).note
     assert not folder_split(["dog", "test"]).note

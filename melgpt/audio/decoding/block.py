@@ -43,6 +43,8 @@ class Ending:
     """What could not be decoded before the end, in words; empty where nothing was lost."""
     reached_end: bool = False
     """The last sample of the promised length was decoded, whatever is missing before it."""
+    exact: bool = False
+    """What is promised is right to the sample."""
 
 
 Decoding = Generator[Block, None, Ending]

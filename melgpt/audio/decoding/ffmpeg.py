@@ -109,6 +109,7 @@ class _Packets:
                 return
             if packet.pts is not None and packet.duration is not None and packet.time_base is not None:
                 self.end = max(self.end, float((packet.pts + packet.duration) * packet.time_base))
+            self._lost += bool(packet.is_corrupt)
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:

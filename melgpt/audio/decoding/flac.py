@@ -20,9 +20,9 @@ _COUNT_BITS = 36
 _UNKNOWN = (1 << _COUNT_BITS) - 1
 
 
-def flac_parts(path: Path, data: mmap) -> list[Part]:
-    """The files that lie one after the other in a FLAC file."""
-    starts = [0, *(match.start() for match in _BEGINNING.finditer(data, 4))]
+def flac_parts(path: Path, data: mmap, begin: int = 0) -> list[Part]:
+    """The files that lie one after the other in a FLAC file, the first one at `begin`."""
+    starts = [begin, *(match.start() for match in _BEGINNING.finditer(data, begin + 4))]
     return [_part(path, data, start, end) for start, end in zip(starts, [*starts[1:], None], strict=True)]
 
 

@@ -23,7 +23,7 @@ def decode_libsndfile(part: Part) -> Decoding:
                 samples += len(block)
                 decoded = samples / rate
                 yield Block(block, rate)
-            return Ending(decoded, promised)
+            return Ending(decoded, promised, exact=True)
     except (soundfile.LibsndfileError, TypeError):
         pass  # a TypeError: soundfile takes whatever is called .raw for samples without a header
     ending = yield from decode_ffmpeg(part, after=decoded)

@@ -22,8 +22,11 @@ _DECODER_DELAY = 529
 """Samples that every MPEG layer III decoder adds before the sound."""
 
 
-def mpeg_parts(path: Path, data: mmap) -> list[Part]:
-    """The files that lie one after the other in an MP3 file, as far as their tags show."""
+def mpeg_parts(path: Path, data: mmap, begin: int = 0) -> list[Part]:
+    """The files that lie one after the other in an MP3 file, as far as their tags show.
+
+    All from the file's first byte on: a tag in front, which ends at `begin`, is one of them.
+    """
     starts = [0]
     first = _frame_start(data, 0)
     begun = 0 if first is None else first.place
@@ -71,10 +74,15 @@ def _part_start(data: mmap, mark: int) -> int | None:
 
 
 def id3_length(head: bytes) -> int:
-    """Bytes of the ID3v2 tag that begins with these ID3_HEADER bytes, 0 where there is none."""
-    if len(head) < ID3_HEADER or head[:3] != _ID3 or head[3] > 4 or any(byte & 0x80 for byte in head[6:]):
+    """Bytes of the ID3v2 tag that begins with these bytes, 0 where there is none."""
+    if (
+        len(head) < ID3_HEADER
+        or head[:3] != _ID3
+        or head[3] > 4
+        or any(byte & 0x80 for byte in head[6:ID3_HEADER])
+    ):
         return 0
-    size = sum(byte << 7 * place for place, byte in enumerate(reversed(head[6:])))
+    size = sum(byte << 7 * place for place, byte in enumerate(reversed(head[6:ID3_HEADER])))
     return ID3_HEADER + size + (ID3_HEADER if head[5] & 0x10 else 0)
 
 

@@ -18,9 +18,9 @@ _LARGEST_TAG = 1 << 9
 _REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
 
-def ogg_parts(path: Path, data: mmap) -> list[Part]:
-    """The files that lie one after the other in an Ogg file; one where it is a usual one."""
-    walk = _walk(data)
+def ogg_parts(path: Path, data: mmap, begin: int = 0) -> list[Part]:
+    """The files that lie one after the other in an Ogg file, the first at `begin`; one in a usual one."""
+    walk = _walk(data, begin)
     ends = [*walk.starts[1:], None]
     return [
         Part(
@@ -60,10 +60,10 @@ def _words(walk: _Walk, number: int) -> str:
     return ""
 
 
-def _walk(data: mmap) -> _Walk:
-    walk = _Walk([0], [0], [False])
+def _walk(data: mmap, begin: int) -> _Walk:
+    walk = _Walk([begin], [0], [False])
     numbers: dict[int, int] = {}
-    place, in_headers = 0, True
+    place, in_headers = begin, True
     while (found := data.find(CAPTURE, place)) >= 0:
         if (length := _page_length(data, found)) is None:
             walk.cut = True

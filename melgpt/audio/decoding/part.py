@@ -24,7 +24,7 @@ class Part:
     promised: float | None = None
     """Seconds in the header, of formats where the decoders do not tell them reliably."""
     cut: bool = False
-    """The container ends inside one of its pages."""
+    """The file ends inside a page or a box."""
     damage: str = ""
     """What is wrong with the bytes of this part, in words; empty where nothing is."""
 

@@ -19,33 +19,37 @@ _NEAR = 1 << 20
 """Placeholders lie within so many bytes of 0x7FFFFFFF or 0xFFFFFFFF (64-bit sizes: likewise), with or
 without the header's own bytes."""
 _POWERS = (1 << 31, 1 << 32, 1 << 63, 1 << 64)
+_SOX_PIPE = 0x7F000000
+"""Size that sox writes into a piped AIFF file."""
+_HEADER_BYTES = 64
+"""Some programs count the bytes of the header, too."""
 _LEAST_BEHIND = 1 << 9
 """Bytes behind the sound that are worth a finding where they are no chunks."""
 
 
-def riff_parts(path: Path, data: mmap) -> list[Part]:
+def riff_parts(path: Path, data: mmap, begin: int = 0) -> list[Part]:
     """The files one after the other in a WAV file (RIFF, RIFX, RF64 or BW64)."""
-    return _chain(path, data, _wav)
+    return _chain(path, data, begin, _wav)
 
 
-def aiff_parts(path: Path, data: mmap) -> list[Part]:
+def aiff_parts(path: Path, data: mmap, begin: int = 0) -> list[Part]:
     """The files one after the other in an AIFF or AIFC file."""
-    return _chain(path, data, _aiff)
+    return _chain(path, data, begin, _aiff)
 
 
-def au_parts(path: Path, data: mmap) -> list[Part]:
+def au_parts(path: Path, data: mmap, begin: int = 0) -> list[Part]:
     """The files one after the other in an AU file."""
-    return _chain(path, data, _au)
+    return _chain(path, data, begin, _au)
 
 
-def caf_parts(path: Path, data: mmap) -> list[Part]:
+def caf_parts(path: Path, data: mmap, begin: int = 0) -> list[Part]:
     """The files one after the other in a CAF file."""
-    return _chain(path, data, _caf)
+    return _chain(path, data, begin, _caf)
 
 
-def w64_parts(path: Path, data: mmap) -> list[Part]:
+def w64_parts(path: Path, data: mmap, begin: int = 0) -> list[Part]:
     """The files one after the other in a Sony Wave64 file."""
-    return _chain(path, data, _w64)
+    return _chain(path, data, begin, _w64)
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,8 @@ class _Sound:
 _Reader = Callable[[mmap, int], "_Sound | None"]
 
 
-def _chain(path: Path, data: mmap, read: _Reader) -> list[Part]:
+def _chain(path: Path, data: mmap, start: int, read: _Reader) -> list[Part]:
     parts: list[Part] = []
-    start = 0
     while True:
         sound = read(data, start)
         if sound is None:  # no samples found: a decoder shall say what is wrong
@@ -91,7 +94,7 @@ def _part(path: Path, data: mmap, start: int, sound: _Sound) -> tuple[Part, int]
         present = following - sound.first
         if sound.unknown or is_near_power(sound.claimed) or not sound.claimed:
             return _corrected(path, start, sound, following), following
-        return Part(path, start, following, claimed=max(1.0, sound.claimed / max(present, 1))), following
+        return Part(path, start, following, claimed=_claimed(sound, present)), following
     present = len(data) - sound.first
     if sound.unknown or _is_placeholder(sound, data, present):
         following = _next_file(data, sound.first, sound.next)
@@ -102,14 +105,19 @@ def _part(path: Path, data: mmap, start: int, sound: _Sound) -> tuple[Part, int]
     if sound.next and sound.end and data[sound.end : sound.end + len(sound.next)] == sound.next:
         return Part(path, start, sound.end), sound.end
     if behind >= 0 and (not sound.next or _chunks_follow(data, behind_place, sound.next)):
-        return Part(path, start), 0
+        return Part(path, start, damage=_second_sound(data, behind_place, sound.next)), 0
     if following := _next_file(data, sound.first, sound.next):
-        missing = sound.claimed / max(following - sound.first, 1)
-        return Part(path, start, following, claimed=max(1.0, missing)), following
-    part = Part(path, start, claimed=max(1.0, sound.claimed / max(present, 1)))
+        return Part(path, start, following, claimed=_claimed(sound, following - sound.first)), following
+    part = Part(path, start, claimed=_claimed(sound, present))
     if behind >= _LEAST_BEHIND:
         part = replace(part, damage=f"{behind} bytes behind the sound that its header does not mention")
     return part, 0
+
+
+def _claimed(sound: _Sound, present: int) -> float:
+    """Bytes of sound by the header over those that are there; 1 where no more than a header's are missing."""
+    missing = sound.claimed - present
+    return 1.0 if missing <= _HEADER_BYTES else sound.claimed / max(present, 1)
 
 
 def _next_file(data: mmap, place: int, magic: bytes) -> int:
@@ -147,7 +155,7 @@ def _is_placeholder(sound: _Sound, data: mmap, present: int) -> bool:
 def is_near_power(size: int) -> bool:
     """Whether a number stands for an unknown length: it is 2 to the power of 31, 32, 63 or 64, or near."""
     nearest = (size + (1 << 30)) >> 31 << 31
-    return nearest in _POWERS and abs(size - nearest) <= _NEAR
+    return abs(size - _SOX_PIPE) <= _NEAR or (nearest in _POWERS and abs(size - nearest) <= _NEAR)
 
 
 def _chunks_follow(data: mmap, place: int, magic: bytes) -> bool:
@@ -160,6 +168,15 @@ def _chunks_follow(data: mmap, place: int, magic: bytes) -> bool:
             return False
         place += 8 + size + size % 2
     return True
+
+
+def _second_sound(data: mmap, place: int, magic: bytes) -> str:
+    """What is said where one of the chunks from `place` on holds sound again, which no decoder reads."""
+    if magic[:2] != b"RI":
+        return ""
+    order = ">" if magic == b"RIFX" else "<"
+    more = sum(size for name, _, size in _chunks(data, place + place % 2, order) if name == b"data")
+    return f"{more} bytes of sound in further chunks are not read" if more else ""
 
 
 def _chunks(data: mmap, place: int, order: str) -> Iterator[tuple[bytes, int, int]]:
@@ -207,12 +224,27 @@ def _aiff(data: mmap, start: int) -> _Sound | None:
         return None
     total = struct.unpack(">I", data[start + 4 : start + 8])[0]
     end = start + 8 + total + total % 2
+    common = 0
     for name, first, size in _chunks(data, start + 12, ">"):
-        if name == b"SSND":
-            # libsndfile reads to the end of the file where the size is a placeholder, and FFmpeg does not.
+        if name == b"COMM":
+            common = first
+        elif name == b"SSND":
+            # The chunk begins with two numbers, and holds nothing but them where a recorder was killed.
             known = end if end >= first + size else 0
-            return _Sound(first, size, None, known, next=b"FORM")
+            header = partial(_aiff_header, data[start : first + 8], common - start) if common else None
+            return _Sound(first + 8, max(0, size - 8), header, known, next=b"FORM")
     return None
+
+
+def _aiff_header(before: bytes, common: int, length: int) -> bytes:
+    """What stands before the samples, with sizes for so many bytes; common: place of COMM's values."""
+    channels, _, bits = struct.unpack(">hIh", before[common : common + 8])
+    frames = length // max(1, channels * -(-bits // 8))
+    sizes = ((4, len(before) - 8 + length), (common + 2, frames), (len(before) - 12, length + 8))
+    header = bytearray(before)
+    for place, size in sizes:
+        header[place : place + 4] = struct.pack(">I", min(size, _WRAP - 1))
+    return bytes(header)
 
 
 def _au(data: mmap, start: int) -> _Sound | None:
@@ -244,7 +276,8 @@ def _caf(data: mmap, start: int) -> _Sound | None:
         if name == b"data":
             before = data[start : place + 4]
             header = partial(_caf_header, before)
-            return _Sound(place + 12, size, header, 0, unknown=size < 0, mark=_CAF_BEGINNING)
+            # The chunk begins with a number of its own, and holds nothing else where a recorder was killed.
+            return _Sound(place + 12, size, header, 0, unknown=size <= 4, mark=_CAF_BEGINNING)
         place += 12 + max(size, 0)
     return None
 
