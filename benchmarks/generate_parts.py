@@ -48,6 +48,7 @@ def make(folder: Path, recipe_name: str) -> None:
     from melgpt import checkpoint, registry
     from melgpt.codec.codec import Codec
     from melgpt.gpt.prior import Prior
+    from melgpt.training.fit_decoder import build_decoder
     from melgpt.training.recipe import Recipe
 
     recipe = Recipe.read(recipe_name)
@@ -62,6 +63,9 @@ def make(folder: Path, recipe_name: str) -> None:
     mark = checkpoint.save(codec, folder / "codec.safetensors")
     checkpoint.save(Prior(prior), folder / "prior.safetensors", parents={"codec": mark})
     checkpoint.save(registry.build("vocoder", recipe.vocoder), folder / "vocoder.safetensors")
+    decoder = build_decoder(recipe, codec)
+    if decoder.trainable:
+        checkpoint.save(decoder, folder / "decoder.safetensors", parents={"codec": mark})
 
 
 def arguments(model: Path, out: Path) -> list[str]:
@@ -75,13 +79,12 @@ def timed_command(model: Path, out: Path) -> dict[str, float]:
     clock.time("import", _import)
     from melgpt import cli, model_folder
     from melgpt.audio.sound import Sound
-    from melgpt.codec.codec import Codec
     from melgpt.gpt.steering import Steering
     from melgpt.pipeline import SoundModel
 
     clock.watch(model_folder, "load", "opening")
     clock.watch(Steering, "write", "GPT")
-    clock.watch(Codec, "detokenize", "decoder")
+    clock.watch(SoundModel, "_mel", "decoder")
     clock.watch(SoundModel, "_synthesise", "vocoder")
     clock.watch(Sound, "plot", "picture")
     clock.watch(Sound, "save", "writing")

@@ -24,7 +24,7 @@ def load(folder: Path | str, **runtime: Any) -> SoundModel:
         family: checkpoint.load(folder / f"{family}.safetensors", family) for family in ("codec", "vocoder")
     }
     marks = {family: checkpoint.describe(folder / f"{family}.safetensors").fingerprint for family in parts}
-    for family in ("prior", "vae"):
+    for family in ("decoder", "prior", "vae"):
         file = folder / f"{family}.safetensors"
         if not file.exists():
             continue
@@ -41,6 +41,7 @@ def load(folder: Path | str, **runtime: Any) -> SoundModel:
         parts["vocoder"],
         parts.get("prior"),
         parts.get("vae"),
+        parts.get("decoder"),
         fingerprints=marks,
         runtime=options,
     )

@@ -16,6 +16,8 @@ from melgpt.audio.io import fade_out
 from melgpt.audio.sound import Sound
 from melgpt.checks import seconds_above_0, whole
 from melgpt.codec.codec import Codec
+from melgpt.decoders.base import MelDecoder
+from melgpt.decoders.pieces import Noise, refine_whole
 from melgpt.errors import UserError
 from melgpt.gpt.order import fill_up, flatten, unflatten
 from melgpt.gpt.prior import Prior
@@ -43,12 +45,17 @@ class SoundModel(Recoder):
         vocoder: torch.nn.Module,
         prior: Prior | None,
         vae: GPTVAE | None = None,
+        decoder: MelDecoder | None = None,
         *,
         fingerprints: dict[str, str],
         runtime: RuntimeConfig | None = None,
     ) -> None:
-        """fingerprints: that of each part. Raises UserError where the parts do not fit each other."""
-        super().__init__(codec, vocoder, fingerprints, RuntimeConfig() if runtime is None else runtime)
+        """decoder: None where the codec's mels are heard as they are; fingerprints: that of each part.
+
+        Raises UserError where the parts do not fit each other.
+        """
+        runtime = RuntimeConfig() if runtime is None else runtime
+        super().__init__(codec, vocoder, decoder, fingerprints, runtime)
         for writer in (part.config for part in (prior, vae) if part is not None):
             if (writer.codebook, writer.rows) != (codec.codebook_size, codec.config.rows):
                 raise UserError(
@@ -56,11 +63,14 @@ class SoundModel(Recoder):
                     f"reads {codec.config.rows} rows of {codec.codebook_size}: they were not trained together"
                 )
         self.prior, self.vae = prior, vae
-        self.device = self.runtime.place([part for part in (codec, vocoder, prior, vae) if part is not None])
+        self.device = self.runtime.place(
+            [part for part in (codec, vocoder, self.decoder, prior, vae) if part is not None]
+        )
         self.runtime.compile_all([codec.decoder, vocoder])
 
     def __repr__(self) -> str:
-        names = [name for name in ("codec", "vocoder", "prior", "vae") if getattr(self, name) is not None]
+        parts = ("codec", "decoder", "vocoder", "prior", "vae")
+        names = [name for name in parts if name in self.fingerprints]
         return f"<SoundModel of {', '.join(names)}; labels {list(self.labels)}>"
 
     @property
@@ -96,6 +106,7 @@ class SoundModel(Recoder):
         n: int = 1,
         seconds: float | None = None,
         seed: int = 0,
+        takes: int = 1,
         **sampling: float,
     ) -> list[Sound]:
         """New sounds of a class, or for a video, or for a video with a class, as the model was trained.
@@ -104,7 +115,8 @@ class SoundModel(Recoder):
         data.features.read_joined. n: sounds of each class (1). seconds: length of each sound; by default each
         is as long as the model makes it. Up to the model's own length (`max_seconds`) one that ends earlier
         by itself is followed by silence; beyond it no sound ends before its time. seed: the same seed and
-        options give the same sounds (0); sound i of a class depends on seed and i, not on n.
+        options give the same sounds (0); sound i of a class depends on seed and i, not on n. takes: so many
+        sounds of the same codes, which differ in detail, one after the other (1).
 
         sampling, each with its default:
         temperature (1): below 1 more usual, above more daring, 0 the likeliest code each time;
@@ -116,7 +128,7 @@ class SoundModel(Recoder):
 
         Raises UserError for an unknown label and for what the model cannot be steered by.
         """
-        n, seed = whole("n", n, 1), whole("seed", seed, 0)
+        n, seed, takes = whole("n", n, 1), whole("seed", seed, 0), self._takes(takes)
         several = isinstance(label, list | tuple)
         if several and not label:
             raise UserError(f"label is an empty list; known: {', '.join(self.labels)}")
@@ -126,12 +138,19 @@ class SoundModel(Recoder):
         return [
             sound
             for steering in steerings
-            for sound in self._generate(steering, n=n, seconds=seconds, seed=seed, **sampling)
+            for sound in self._generate(steering, n=n, seconds=seconds, seed=seed, takes=takes, **sampling)
         ]
 
     @torch.inference_mode()
     def _generate(
-        self, steering: Steering, *, n: int, seconds: float | None, seed: int, **sampling: float
+        self,
+        steering: Steering,
+        *,
+        n: int,
+        seconds: float | None,
+        seed: int,
+        takes: int,
+        **sampling: float,
     ) -> list[Sound]:
         options = self.sampling(**sampling)
         columns = self._columns(self._prior(), seconds)
@@ -143,7 +162,9 @@ class SoundModel(Recoder):
             grids = [grid.cpu() for grid in steering.write(columns, options, streams)]
             for i, (grid, stream) in enumerate(zip(grids, streams, strict=True), first):
                 how = {**request, "index": i}
-                sounds.append(self._sound(grid, stream, seconds, how, most=most))
+                sounds += [
+                    self._sound(grid, stream, seconds, how, most=most, take=take) for take in range(takes)
+                ]
         return sounds
 
     def stream(
@@ -154,19 +175,20 @@ class SoundModel(Recoder):
         seconds: float,
         seed: int = 0,
         index: int = 0,
+        take: int = 0,
         **sampling: float,
     ) -> LongSound:
         """A sound of any length that is made while it is read, in constant memory: iterating gives its Audio.
 
-        label: one of `model.labels`. It is sound `index` of a seed, does not end before its time, and is
-        decoded in overlapping pieces; otherwise like `generate`.
+        label: one of `model.labels`. It is sound `index` of a seed, and take `take` of that, does not end
+        before its time, and is decoded in overlapping pieces; otherwise like `generate`.
         """
+        take = whole("take", take, 0)
         seconds, seed, index = seconds_above_0(seconds), whole("seed", seed, 0), whole("index", index, 0)
         steering, options = Steering.of(self._prior(), label, features), self.sampling(**sampling)
-        how = {**asked(steering, options, seed, seconds), "index": index, "streamed": True, **self._made_by()}
-        return LongSound(
-            self.codec, self.vocoder, steering, options, seconds=seconds, seed=seed, index=index, how=how
-        )
+        how = {**asked(steering, options, seed, seconds), "index": index, **self._take(take)}
+        how |= {"streamed": True, **self._made_by()}
+        return LongSound(self, steering, options, seconds=seconds, seed=seed, index=index, take=take, how=how)
 
     @torch.inference_mode()
     def generate_from_vae(
@@ -236,28 +258,45 @@ class SoundModel(Recoder):
         how: dict[str, Any],
         *,
         most: int,
+        take: int = 0,
     ) -> Sound:
         codes = Codes(grid, self.codec.codebook_size, self.fingerprints["codec"])
-        mel, scale = self._mel(codes), self.codec.scale
+        mel, scale = self._mel(codes, stream.initial_seed(), take), self.codec.scale
         ended = mel.values.shape[-1] / scale.frames_per_second
         if seconds is not None:
             frames = math.ceil(seconds * scale.rate / scale.hop)
             mel = Mel(F.pad(mel.values[..., :frames], (0, max(0, frames - mel.values.shape[-1]))), scale)
-        audio = self._synthesise(mel, stream)
+        # Each take is heard with the same phases.
+        phases = torch.Generator()
+        phases.set_state(stream.get_state())
+        audio = self._synthesise(mel, phases)
         if seconds is not None:
             audio = Audio(audio.samples[..., : round(seconds * scale.rate)], audio.rate)
             ended = min(ended, seconds)
         if codes.grid.shape[-1] == most or ended == seconds:
             audio = fade_out(audio)
-        return Sound(audio, mel, codes, {**how, "ended_at_seconds": round(ended, 3), **self._made_by()})
+        how = {**how, **self._take(take), "ended_at_seconds": round(ended, 3), **self._made_by()}
+        return Sound(audio, mel, codes, how)
 
     def _made_by(self) -> dict[str, Any]:
         return made_by(self.fingerprints, self.runtime, self.device)
 
-    def _mel(self, codes: Codes) -> Mel:
+    def _mel(self, codes: Codes, seed: int, take: int) -> Mel:
         frames, _ = self._check(codes)
-        values = self.codec.detokenize(codes.grid.to(self.device)).cpu()
+        noise = Noise.of_take([seed], take, self.codec.scale.n_mels)
+        values = refine_whole(self.codec, self.decoder, codes.grid.to(self.device), noise).cpu()
         return Mel(values[..., :frames], self.codec.scale)
+
+    def _takes(self, takes: int) -> int:
+        if whole("takes", takes, 1) > 1 and not self.decoder.draws:
+            raise UserError(
+                f"takes={takes}: this model has no decoder that draws detail, so all takes are equal"
+            )
+        return takes
+
+    def _take(self, take: int) -> dict[str, int]:
+        """The take, where it decides something."""
+        return {"take": take} if self.decoder.draws else {}
 
     def _synthesise(self, mel: Mel, stream: torch.Generator | None) -> Audio:
         return Audio(self.vocoder(mel.values.to(self.device), generator=stream).cpu(), mel.scale.rate)

@@ -1,4 +1,4 @@
-"""A codec and a vocoder that belong together: sound → codes → sound, of any length in constant memory."""
+"""Codec, decoder and vocoder that belong together: sound → codes → sound, any length in constant memory."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -12,9 +12,13 @@ from melgpt.audio.audio import Audio
 from melgpt.audio.given import Sounds, as_audio, each
 from melgpt.audio.io import resample, resample_blocks
 from melgpt.audio.mel_blocks import analyse_blocks
+from melgpt.checks import whole
 from melgpt.codec.codec import Codec
-from melgpt.codec.pieces import code_pieces, mel_pieces
+from melgpt.codec.pieces import code_pieces
 from melgpt.data.codes_file import as_codes
+from melgpt.decoders.base import MelDecoder
+from melgpt.decoders.none import NoDecoder, NoDecoderConfig
+from melgpt.decoders.pieces import Noise, refined_pieces
 from melgpt.errors import UserError
 from melgpt.native.wanted import kernels_if
 from melgpt.runtime import RuntimeConfig
@@ -32,15 +36,25 @@ class Recoder:
     device: torch.device
 
     def __init__(
-        self, codec: Codec, vocoder: torch.nn.Module, fingerprints: dict[str, str], runtime: RuntimeConfig
+        self,
+        codec: Codec,
+        vocoder: torch.nn.Module,
+        decoder: MelDecoder | None,
+        fingerprints: dict[str, str],
+        runtime: RuntimeConfig,
     ) -> None:
-        """fingerprints: that of each part. Raises UserError where the parts do not fit each other."""
-        if vocoder.scale != codec.scale:
-            raise UserError(
-                f"codec and vocoder have different mel scales: the codec's is {codec.scale!r}, "
-                f"the vocoder's is {vocoder.scale!r}"
-            )
-        self.codec, self.vocoder = codec, vocoder
+        """decoder: None where the codec's mels are heard as they are; fingerprints: that of each part.
+
+        Raises UserError where the parts do not fit each other.
+        """
+        decoder = NoDecoder(NoDecoderConfig(mel=codec.scale)) if decoder is None else decoder
+        for name, part in (("decoder", decoder), ("vocoder", vocoder)):
+            if part.scale != codec.scale:
+                raise UserError(
+                    f"codec and {name} have different mel scales: the codec's is {codec.scale!r}, "
+                    f"the {name}'s is {part.scale!r}"
+                )
+        self.codec, self.decoder, self.vocoder = codec, decoder, vocoder
         self.fingerprints, self.runtime = fingerprints, runtime
 
     @property
@@ -84,22 +98,26 @@ class Recoder:
         codec, grid = self.fingerprints["codec"], torch.cat(grids, dim=-1)
         return Codes(grid, self.codec.codebook_size, codec, frames, samples)
 
-    def decode(self, codes: Any) -> Any:
+    def decode(self, codes: Any, *, take: int = 0) -> Any:
         """Codes, or the path of a file of codes → Audio as long as the one that was encoded; a list → a list.
 
-        Raises UserError for codes of another codec.
+        take: another number gives other detail to the same codes, where the model has a decoder that draws
+        it. Raises UserError for codes of another codec.
         """
-        return each(codes, lambda one: self._decode(as_codes(one)))
+        take = whole("take", take, 0)
+        return each(codes, lambda one: self._decode(as_codes(one), take))
 
-    def _decode(self, codes: Codes) -> Audio:
-        pieces = [audio.samples for audio in self.decode_blocks(codes)]
+    def _decode(self, codes: Codes, take: int) -> Audio:
+        pieces = [audio.samples for audio in self.decode_blocks(codes, take=take)]
         return Audio(torch.cat(pieces, dim=-1), self.codec.scale.rate)
 
     @torch.inference_mode()
-    def decode_blocks(self, codes: Codes) -> Iterator[Audio]:
+    def decode_blocks(self, codes: Codes, *, take: int = 0) -> Iterator[Audio]:
         """`decode` in blocks [B, T], in constant memory."""
         frames, samples = self._check(codes)
-        mels = first_of(mel_pieces(self.codec, iter([codes.grid]), self._piece_columns), frames)
+        noise = Noise.of_take([0] * len(codes.grid), take, self.codec.scale.n_mels)
+        grids, columns = iter([codes.grid]), self._piece_columns
+        mels = first_of(refined_pieces(self.codec, self.decoder, grids, columns, noise), frames)
         length = max(self._piece_columns * self._column_frames, least_frames(self.vocoder))
         for piece in first_of(in_pieces(self.vocoder, mels, length), samples):
             yield Audio(piece.cpu(), self.codec.scale.rate)
@@ -112,12 +130,12 @@ class Recoder:
         """Length of the sound that codes become. Raises UserError for codes of another codec."""
         return self._check(codes)[1] / self.codec.scale.rate
 
-    def reconstruct(self, sound: Sounds) -> Any:
+    def reconstruct(self, sound: Sounds, *, take: int = 0) -> Any:
         """Through the codec and back, what the codes keep of a sound: Audio of its length, to the sample.
 
-        sound: an Audio, the path of a file, or a list of these, which gives a list.
+        sound: an Audio, the path of a file, or a list of these, which gives a list; take: see `decode`.
         """
-        return each(sound, lambda one: self.decode(self.encode(one)))
+        return each(sound, lambda one: self.decode(self.encode(one), take=take))
 
     def _check(self, codes: Codes) -> tuple[int, int]:
         """Mel frames and samples that codes stand for. Raises UserError for codes of another codec."""

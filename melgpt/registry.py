@@ -42,6 +42,10 @@ KINDS: dict[str, dict[str, str]] = {
         "listener_cnn": "melgpt.evaluation.listener_cnn:ListenerCNN",
         "listener_transformer": "melgpt.evaluation.listener_transformer:ListenerTransformer",
     },
+    "decoder": {
+        "none": "melgpt.decoders.none:NoDecoder",
+        "flow": "melgpt.decoders.flow:FlowDecoder",
+    },
     "perceptual": {"lpaps": "melgpt.losses.perceptual:Perceptual"},
 }
 

@@ -18,8 +18,7 @@ from melgpt.audio.output import Output, Written
 from melgpt.audio.picture import show_or_save
 from melgpt.audio.sound import write_how
 from melgpt.checks import seconds_above_0
-from melgpt.codec.codec import Codec
-from melgpt.codec.pieces import mel_pieces
+from melgpt.decoders.pieces import Noise, refined_pieces
 from melgpt.errors import UserError
 from melgpt.gpt.sampling import Sampling, random_streams
 from melgpt.gpt.steering import Steering
@@ -36,21 +35,25 @@ class LongSound:
 
     def __init__(
         self,
-        codec: Codec,
-        vocoder: Any,
+        model: Any,
         steering: Steering,
         options: Sampling,
         *,
         seconds: float,
         seed: int,
         index: int,
+        take: int,
         how: dict[str, Any],
     ) -> None:
-        """how: how it is made, for `explain`. Raises UserError for a length that is none."""
+        """model: has codec, decoder and vocoder; how: how it is made, for `explain`.
+
+        Raises UserError for a length that is none.
+        """
         seconds_above_0(seconds)
-        self.codec, self.vocoder, self.steering, self.options = codec, vocoder, steering, options
-        self.seconds, self.seed, self.index, self.how = seconds, seed, index, how
-        scale = codec.scale
+        self.codec, self.decoder, self.vocoder = model.codec, model.decoder, model.vocoder
+        self.steering, self.options, self.how = steering, options, how
+        self.seconds, self.seed, self.index, self.take = seconds, seed, index, take
+        scale = self.codec.scale
         self.frames = math.ceil(seconds * scale.rate / scale.hop)
         self._picture = Picture(self.frames)
 
@@ -86,8 +89,11 @@ class LongSound:
         phases = torch.Generator().manual_seed((streams[0].initial_seed() + 1) % (1 << 63))
         grids = self.steering.stream(self.codec.config.columns(self.frames), self.options, streams)
 
+        noise = Noise.of_take([streams[0].initial_seed()], self.take, scale.n_mels)
+        refined = refined_pieces(self.codec, self.decoder, grids, context, noise)
+
         def mels() -> Iterator[Tensor]:
-            for mel in first_of(mel_pieces(self.codec, grids, context), self.frames):
+            for mel in first_of(refined, self.frames):
                 self._picture.add(mel.cpu())
                 yield mel
 

@@ -38,6 +38,7 @@ def test_every_command_of_the_pages_runs(corpus: Path, trained: Path, tmp_path: 
         "runs/mine/data": run / "data",
         "tiny": MICRO,
         "train.prior.steps=4000": "train.prior.steps=14",
+        "train.decoder.steps=1000": "train.decoder.steps=2",
         "data": tmp_path / "data",
         **{f"{name}.wav": corpus / "dog" / f"dog_000{n}.wav" for n, name in enumerate(("some", "a", "b"), 1)},
     }

@@ -12,9 +12,9 @@ import melgpt
 from conftest import melgpt as command
 from melgpt import registry
 from melgpt.audio.io import write_pieces
+from melgpt.codec.pieces import mel_pieces
 from melgpt.errors import UserError
 from melgpt.pipeline import SoundModel
-from melgpt.streaming import mel_pieces
 from melgpt.types import Audio
 from melgpt.vocoders.pieces import in_pieces
 

@@ -119,5 +119,9 @@ class Codec(nn.Module):
 
     def detokenize(self, codes: Tensor) -> Tensor:
         """codes [B, H, W] int64 → mel [B, F, W * token frames] in [0, 1]."""
-        values = self.decode(self.quantizer.lookup(codes))
+        return self.mel_of(self.quantizer.lookup(codes))
+
+    def mel_of(self, z: Tensor) -> Tensor:
+        """z [B, D, H, W] on the codes → mel [B, F, W * token frames] in [0, 1]."""
+        values = self.decode(z)
         return ((values.squeeze(1) + 1) / 2).clamp(0, 1)

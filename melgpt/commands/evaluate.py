@@ -128,7 +128,7 @@ def _learner(training: "ListenerTraining", store: "Store", like: Any) -> Any:
     from melgpt.training.listener_batches import Examples
 
     def learn(mels: Any, labels: Any) -> Any:
-        examples = Examples(lambda number: mels[number].T.numpy(), labels, store.scale)
+        examples = Examples(lambda number: mels[number].T.numpy(), labels, len(store.labels), store.scale)
         return training.train_on("listener_on_new_clips", examples, examples, like)
 
     return learn

@@ -52,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-n", type=int, default=1, help="sounds of each class (1)")
     parser.add_argument(
+        "--takes",
+        type=int,
+        default=1,
+        help="so many of each sound, with the same codes and other detail; for a model with a decoder (1)",
+    )
+    parser.add_argument(
         "--seconds", type=float, help="length, of any size; default: as long as the model makes each sound"
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed and options, same sounds (0)")
@@ -88,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
         sounds: Iterable[Any] = model.generate_from_vae(**options)
     else:
         labels = _labels(model, args.label, video)
-        place = _place(args, args.n * len(labels))
+        place = _place(args, args.n * args.takes * len(labels))
+        options["takes"] = args.takes
         sounds = _of_classes(model, labels, video, long=_is_long(args), options=options)
     save_sounds(sounds, **place, video=video[0].stem if video else "", output=output, told=print)
     return 0
@@ -96,8 +103,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Raises UserError for what is wrong whatever the model is."""
-    if args.n < 1:
-        raise UserError(f"-n must be at least 1 (you gave {args.n})")
+    for option, number in (("-n", args.n), ("--takes", args.takes)):
+        if number < 1:
+            raise UserError(f"{option} must be at least 1 (you gave {number})")
+    if args.source == "vae" and args.takes > 1:
+        raise UserError("--takes is for the prior's sounds: leave it out with --from vae")
     check_seed(args.seed)
     if args.seconds is not None:
         seconds_above_0(args.seconds, "--seconds")
@@ -159,10 +169,11 @@ def _held(model: Any, **options: Any) -> Iterable[Any]:
     return model.generate(**options)
 
 
-def _streamed(model: Any, *, n: int, **options: Any) -> Iterator[Any]:
+def _streamed(model: Any, *, n: int, takes: int, **options: Any) -> Iterator[Any]:
     """Long sounds, each made while it is written."""
     for index in range(n):
-        yield model.stream(index=index, **options)
+        for take in range(takes):
+            yield model.stream(index=index, take=take, **options)
 
 
 def save_sounds(
@@ -191,7 +202,8 @@ def save_sounds(
     for number, sound in enumerate(sounds):
         how = sound.how
         label = "_".join(file_name(part) for part in (video, how["label"]) if part)
-        name = names[number] if names else f"{label}_seed{how['seed']}_{how['index']:03d}"
+        take = f"_take{how['take']}" if how.get("take") else ""
+        name = names[number] if names else f"{label}_seed{how['seed']}_{how['index']:03d}{take}"
         path = folder / f"{name}{suffix}"
         written = sound.save(path, **options)
         sound.plot(path.with_suffix(".png"))

@@ -1,4 +1,4 @@
-"""One stage on a prepared data set: codec, vocoder; or, on the codec in the same folder, prior or VAE.
+"""One stage on a prepared data set: codec or vocoder; or, on the folder's codec, decoder, prior or VAE.
 
 The VAE, which `fit` leaves out, is what `interpolate` needs; it is trained as an auto-encoder first.
 `classifier` trains the listeners that `evaluate` measures with, into RUN/listeners; it needs no codec.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    stages = ["codec", "vocoder", "prior", "vae", "classifier"]
+    stages = ["codec", "decoder", "vocoder", "prior", "vae", "classifier"]
     parser.add_argument("stage", choices=stages, help="what to train")
     parser.add_argument("data", type=Path, metavar="DATA", help="prepared data set")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="model folder to write")
@@ -53,6 +53,8 @@ def _train(args: argparse.Namespace, recipe: "Recipe", store: "Store") -> None:
         work.train_codec(store)
         if not work.learns_vocoder:
             work.make_vocoder(store)
+    elif args.stage == "decoder":
+        work.train_decoder(store)
     elif args.stage == "vocoder":
         work.train_vocoder(store)
     elif args.stage == "prior":

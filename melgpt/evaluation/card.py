@@ -59,6 +59,12 @@ def table(figures: dict[str, Any]) -> str:
             ("perplexity of the codes", f"{codec['perplexity']:.0f}", _high(codec["codes"])),
             ("bits a second", f"{codec['bits_per_second']:.0f}"),
         ]
+    if decoder := figures.get("decoder"):
+        rows += [
+            ("decoder: validation mel L1", f"{decoder['mel_l1']:.4f}"),
+            ("decoder: detail as a share of the real mels' (1 is right)", f"{decoder['detail']:.2f}"),
+            ("the same of the codec alone", f"{decoder['codec_detail']:.2f}"),
+        ]
     if vocoder := figures.get("vocoder"):
         for name, words in _VOCODER.items():
             rows.append((words, f"{vocoder[name]:.3f}"))

@@ -178,6 +178,7 @@ class Evaluation:
             self.rendering.stored(self.sides.real),
             self.sides.labels,
             classes=self.store.labels,
+            scale=self.store.scale,
             projection=None if width is None else Projection.fit(novelty.training.features, width),
             resamples=self.asked.resamples,
             seed=self.asked.seed,

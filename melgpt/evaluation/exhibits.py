@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from melgpt.evaluation.ladder import original_sounds
-from melgpt.evaluation.references import Rendering, Rows, Sides
+from melgpt.evaluation.references import DECODED, Rendering, Rows, Sides
 from melgpt.evaluation.shown import NEAREST, Shown
 from melgpt.types import Audio, Codes, Mel
 
@@ -38,7 +38,7 @@ class Exhibits:
         for name, sounds, values in (
             ("real against real", spoken if recordings is None else recordings, mels),
             ("mel + vocoder", spoken, mels),
-            ("codec + vocoder", decoded, recoded),
+            (DECODED if self.rendering.model.decoder.draws else "codec + vocoder", decoded, recoded),
         ):
             shown += [
                 self._shown(name, int(row), *pair)

@@ -12,6 +12,8 @@ from melgpt.evaluation.listeners import Listeners
 from melgpt.evaluation.projection import Projection
 from melgpt.evaluation.rows import Row
 from melgpt.evaluation.set_distances import Comparison, Judged, class_measures, divergence, kernel_width
+from melgpt.evaluation.traits import distances, traits
+from melgpt.types import MelScale
 
 
 class Judge:
@@ -25,13 +27,15 @@ class Judge:
         *,
         classes: tuple[str, ...],
         projection: Projection | None,
+        scale: MelScale,
         resamples: int,
         seed: int,
     ) -> None:
         """real: mels [B, F, frames] with their classes; projection: for the Fréchet distance."""
-        self.listeners, self.classes, self.projection = listeners, classes, projection
+        self.listeners, self.classes, self.projection, self.scale = listeners, classes, projection, scale
         self.resamples, self.seed = resamples, seed
         self.real = Judged(listeners.hear(real), labels)
+        self.traits = traits(real, scale)
         self.width = kernel_width(self.real.heard)
 
     def row(self, row: Row) -> dict[str, Any]:
@@ -43,11 +47,15 @@ class Judge:
         options = {"resamples": self.resamples, "seed": self.seed}
         measures = self._sets(made, self.real)
         measures |= class_measures(made, **options) | divergence(made, self.real, **options)
+        found_in, both = traits(row.mels[rows], self.scale), (made.labels, self.real.labels)
+        measures |= distances(found_in, self.traits, both, **options)
         measures["accuracy"] = intervals.of_mean(right, **options)
         per_class = {}
         for label in np.unique(labels):
             one, other = made.of_class(label), self.real.of_class(label)
             found = self._sets(one, other) if min(len(one), len(other)) > 1 else {}
+            if min(len(one), len(other)) > 1:
+                found |= distances(found_in, self.traits, both, of_class=label, **options)
             found["accuracy"] = intervals.of_mean(right[labels == label], **options)
             per_class[self.classes[label]] = intervals.plain(found)
         return {

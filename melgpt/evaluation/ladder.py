@@ -16,7 +16,7 @@ from melgpt.data.store import Store, spread
 from melgpt.errors import UserError
 from melgpt.evaluation import intervals
 from melgpt.evaluation.intervals import Interval
-from melgpt.evaluation.references import Rendering, Rows
+from melgpt.evaluation.references import DECODED, Rendering, Rows
 from melgpt.evaluation.sound_distances import envelope_correlation, multi_resolution_stft, onset_sharpness
 from melgpt.progress import say
 from melgpt.types import MelScale
@@ -48,12 +48,15 @@ def climb(rendering: Rendering, rows: Rows, *, resamples: int, seed: int) -> lis
         "vocoder", registry.configure("vocoder", {"kind": "griffin_lim", "mel": rendering.scale.plain()})
     ).to(rendering.model.device)
     own = str(getattr(rendering.model.vocoder.config, "kind", "of no name"))
-    recoded = rendering.through_codec(mels, "codec")
+    smooth = rendering.through_codec(mels, "codec", refined=False)
     made = {
         "mel + griffin_lim": ("mel, then Griffin-Lim, which was trained on nothing", mels, plain),
         "mel + vocoder": (f"mel, then the model's vocoder ({own})", mels, None),
-        "codec + vocoder": (f"mel, codec, then the model's vocoder ({own})", recoded, None),
+        "codec + vocoder": (f"mel, codec, then the model's vocoder ({own})", smooth, None),
     }
+    if rendering.model.decoder.draws:
+        refined = rendering.through_codec(mels, "decoder")
+        made[DECODED] = (f"mel, codec, decoder, then the model's vocoder ({own})", refined, None)
     steps = [] if real is None else [Step("real", "the recording itself", real, {}, {})]
     for stage, (what, values, vocoder) in made.items():
         samples = rendering.sound(values, stage, vocoder)

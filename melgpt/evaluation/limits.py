@@ -29,6 +29,18 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "lower",
         "Share of clips flagged as copies; codec + vocoder, which are copies, tell how many are found.",
     ),
+    "modulation": (
+        "lower",
+        "How far the bands' levels move in another way than in real clips of the class: blur in time.",
+    ),
+    "flatness": (
+        "lower",
+        "How far neighbouring bands differ in another way than in real clips of the class: lost harmonics.",
+    ),
+    "onsets": ("lower", "How far the steepness of rises lies from that of real clips of the class."),
+    "begin": ("lower", "How far the time of the beginning lies from that of real clips of the class."),
+    "length": ("lower", "How far the length lies from that of real clips of the class."),
+    "peak": ("lower", "How far the level lies from that of real clips of the class."),
     "mel_l1": ("lower", "Mean difference of the mels, which go from 0 to 1."),
     "stft": ("lower", "Difference of the spectra at three resolutions, all frequencies."),
     "stft_in_band": ("lower", "Difference of the spectra at three resolutions, where the mel tells of them."),

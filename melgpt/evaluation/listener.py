@@ -30,10 +30,15 @@ class ListenerConfig(KindConfig):
     """Length of the embedding."""
     dropout: float = Field(0.3, ge=0, lt=1)
     """Dropout before the last layer, in training."""
+    blurred: bool = False
+    """Whether blurred clips are a class of their own, behind the others."""
 
 
 class Listener(nn.Module):
-    """Mels [B, F, N] in [0, 1] → logits [B, classes]; a kind adds `embed`."""
+    """Mels [B, F, N] in [0, 1] → logits [B, classes]; a kind adds `embed`.
+
+    One that knows blur has a class more than `labels`: a clip that it takes for blurred has none of them.
+    """
 
     family = "classifier"
     compared = "embedding"
@@ -48,7 +53,7 @@ class Listener(nn.Module):
         self.register_buffer("mean", torch.zeros(config.mel.n_mels))
         self.register_buffer("std", torch.ones(config.mel.n_mels))
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.width, len(config.labels))
+        self.head = nn.Linear(config.width, len(config.labels) + config.blurred)
 
     @property
     def scale(self) -> MelScale:

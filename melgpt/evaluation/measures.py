@@ -5,17 +5,22 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from melgpt.codec.codec import Codec
 from melgpt.data.code_store import CodeStore
 from melgpt.data.features import Videos
 from melgpt.data.store import Store, spread
+from melgpt.decoders.base import MelDecoder
+from melgpt.decoders.pieces import Noise, refine_whole
 from melgpt.gpt.prior import Prior
 from melgpt.losses.reconstruction import mel_l1
 from melgpt.quantizers.usage import counts, perplexity
 
 MOST_CLIPS = 1000
 """A validation measure looks at no more clips than this, spread over the set."""
+MOST_REFINED = 50
+"""Clips that go through a decoder, which takes longer."""
 
 
 @torch.inference_mode()
@@ -47,6 +52,44 @@ def codec_measures(codec: Codec, store: Store, split: str = "valid") -> dict[str
         "tokens_per_second": rate,
         "bits_per_second": rate * math.log2(codec.codebook_size),
     }
+
+
+@torch.inference_mode()
+def decoder_measures(
+    codec: Codec, decoder: MelDecoder, store: Store, split: str = "valid"
+) -> dict[str, float]:
+    """Mel L1 of a split's clips through codec and decoder, and how much detail codec and decoder leave.
+
+    Detail is what a mel has beside its own mean over 5 bands and 5 frames, as a share of the real mels': less
+    than 1 is blurred, more is too rough. Takes no more than MOST_REFINED clips.
+    """
+    device = next(codec.parameters()).device
+    decoder = decoder.to(device)
+    error = 0.0
+    frames = 0
+    energy = {"real": 0.0, "codec": 0.0, "decoder": 0.0}
+    for row in spread(store.rows(split), MOST_REFINED):
+        mel = store.values(int(row))
+        codes = codec.tokenize(mel[None].to(device))
+        noise = Noise.of_take([int(row)], 0, codec.scale.n_mels)
+        made = refine_whole(codec, decoder, codes, noise)[0, :, : mel.shape[1]].cpu()
+        smooth = codec.detokenize(codes)[0, :, : mel.shape[1]].cpu()
+        error += float(mel_l1(made, mel)) * mel.shape[1]
+        for name, values in (("real", mel), ("codec", smooth), ("decoder", made)):
+            energy[name] += float(detail(values).square().sum())
+        frames += mel.shape[1]
+    real = max(energy["real"], 1e-12)
+    return {
+        "mel_l1": error / frames,
+        "codec_detail": energy["codec"] / real,
+        "detail": energy["decoder"] / real,
+    }
+
+
+def detail(mel: torch.Tensor) -> torch.Tensor:
+    """What a mel [F, N] has beside its mean over 5 bands and 5 frames."""
+    mean = F.avg_pool2d(mel[None, None], 5, stride=1, padding=2, count_include_pad=False)[0, 0]
+    return mel - mean
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from melgpt.audio.mel import analyse
 from melgpt.data.store import Store, spread
+from melgpt.decoders.pieces import Noise, refine_whole
 from melgpt.errors import UserError
 from melgpt.evaluation.hearing import fit_frames
 from melgpt.pipeline import SoundModel
@@ -23,6 +24,8 @@ BLOCK = 256
 """Real clips that are held at a time."""
 MOST_HELD = 500
 """Held-out clips that the search for copies is held against."""
+DECODED = "codec + decoder + vocoder"
+"""Row and stage of real clips through a model that has a decoder; "codec + vocoder" is without it."""
 Rows = NDArray[np.int64]
 
 
@@ -98,12 +101,19 @@ class Rendering:
         voice = self.model.vocoder if vocoder is None else vocoder
         return self._batches(lambda part: voice(part.to(self.model.device)), mels, title)
 
-    def through_codec(self, mels: Tensor, title: str) -> Tensor:
-        """What the codec keeps of mels."""
+    def through_codec(self, mels: Tensor, title: str, *, refined: bool = True) -> Tensor:
+        """What the codec keeps of mels and, where `refined`, the model's decoder makes of that."""
+        codec, done = self.model.codec, 0
 
         def recode(part: Tensor) -> Tensor:
-            codes = self.model.codec.tokenize(part.to(self.model.device))
-            return fit_frames(self.model.codec.detokenize(codes), self.frames)
+            nonlocal done
+            codes = codec.tokenize(part.to(self.model.device))
+            seeds = range(done, done + len(part))
+            done += len(part)
+            if not refined:
+                return fit_frames(codec.detokenize(codes), self.frames)
+            noise = Noise.of_take(seeds, 0, self.scale.n_mels)
+            return fit_frames(refine_whole(codec, self.model.decoder, codes, noise), self.frames)
 
         return self._batches(recode, mels, title)
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from melgpt.evaluation.references import Rendering, Sides
+from melgpt.evaluation.references import DECODED, Rendering, Sides
 
 NOISE_LEVEL = 0.1
 """Root mean square of the noise."""
@@ -45,12 +45,15 @@ def real_rows(rendering: Rendering, sides: Sides) -> list[Row]:
     between = "drawn training clips" if sides.unseen else "one half of the training clips"
     against = f"the {sides.split} clips" if sides.unseen else "the other half"
     hearing = f"; classes are heard in the {sides.split} clips" if sides.unseen else ""
-    rows = []
-    for name, role, how in (
+    made = [
         ("real against real", "floor", ""),
         ("mel + vocoder", "ceiling", " through mel and vocoder"),
         ("codec + vocoder", "ceiling", " through codec and vocoder"),
-    ):
+    ]
+    if rendering.model.decoder.draws:
+        made.append((DECODED, "ceiling", " through codec, decoder and vocoder"))
+    rows = []
+    for name, role, how in made:
         mels = _through(rendering, drawn, name)
         named = _through(rendering, real, name) if sides.unseen else None
         what = f"{between}{how} against {against}{hearing}{how if hearing else ''}"
@@ -61,8 +64,8 @@ def real_rows(rendering: Rendering, sides: Sides) -> list[Row]:
 def _through(rendering: Rendering, mels: Tensor, name: str) -> Tensor:
     if name == "real against real":
         return mels
-    if name == "codec + vocoder":
-        mels = rendering.through_codec(mels, "codec")
+    if name in ("codec + vocoder", DECODED):
+        mels = rendering.through_codec(mels, "codec", refined=name == DECODED)
     return rendering.hear(rendering.sound(mels, name))
 
 

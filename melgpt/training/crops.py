@@ -1,4 +1,4 @@
-"""Batches for the codec: random crops of mels.
+"""Batches for codec and decoder: random crops of mels.
 
 A crop is a function of seed, epoch and place alone, so that a resumed run sees the same ones.
 """
@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from melgpt.data.code_store import change_gain
 from melgpt.data.store import Store, spread
-from melgpt.training.settings import CodecTraining
+from melgpt.training.settings import CodecTraining, DecoderTraining
 
 SHORT_BATCHES = 0.5
 """Of a set of short clips alone, so many batches are as short as they are."""
@@ -25,7 +25,13 @@ class MelCrops(Dataset[Tensor]):
     """
 
     def __init__(
-        self, store: Store, config: CodecTraining, epoch: int, length: int, *, token_frames: int
+        self,
+        store: Store,
+        config: CodecTraining | DecoderTraining,
+        epoch: int,
+        length: int,
+        *,
+        token_frames: int,
     ) -> None:
         self.store, self.config, self.epoch, self.length = store, config, epoch, length
         self.rows = store.rows("train")

@@ -13,9 +13,10 @@ from melgpt.data.features import FeatureStore, Videos
 from melgpt.data.prepare import Prepared, is_current, prepare
 from melgpt.data.sounds import Sounds
 from melgpt.data.store import Store, is_prepared, spread
+from melgpt.decoders.base import MelDecoder
 from melgpt.errors import UserError
 from melgpt.evaluation.card import write_card
-from melgpt.evaluation.measures import codec_measures, prior_measures, row_counts
+from melgpt.evaluation.measures import codec_measures, decoder_measures, prior_measures, row_counts
 from melgpt.losses.perceptual import Perceptual
 from melgpt.progress import say
 from melgpt.training.callbacks import HearReconstructions
@@ -24,6 +25,8 @@ from melgpt.training.codec_task import CodecTask
 from melgpt.training.crop_length import crops, with_fitting_crops
 from melgpt.training.crops import MelCrops, WholeClips
 from melgpt.training.data import EpochData
+from melgpt.training.fit_decoder import made_from as decoder_made_from
+from melgpt.training.fit_decoder import train_decoder
 from melgpt.training.fit_vocoder import SOUNDS, same_objective, train_vocoder
 from melgpt.training.fit_vocoder import made_from as vocoder_made_from
 from melgpt.training.perceptual import open_perceptual
@@ -57,6 +60,7 @@ class Run(RunFolder):
         if self.learns_vocoder:
             Sounds.open(store, self.folder / "training" / SOUNDS)
         self.train_codec(store)
+        self.make_decoder(store)
         self.make_vocoder(store)
         self.train_prior(store)
 
@@ -124,6 +128,36 @@ class Run(RunFolder):
             else {**made_from, "perceptual": checkpoint.fingerprint(perceptual)}
         )
 
+    def make_decoder(self, store: Store) -> None:
+        """Stage `decoder`: decoder.safetensors, where it has weights to learn; otherwise no such file."""
+        if registry.resolve("decoder", self.recipe.decoder.kind).trainable:
+            self.train_decoder(store)
+        else:
+            (self.folder / "decoder.safetensors").unlink(missing_ok=True)
+
+    def train_decoder(self, store: Store) -> None:
+        """Stage `decoder` for one that learns; needs codec.safetensors in the same folder."""
+        codec, mark = self._codec(store)
+        self._write_recipe(self.recipe)
+        made_from = decoder_made_from(self.recipe, store, mark)
+        if self._is_done("decoder", made_from):
+            return
+        stage = Stage("decoder", self.folder / "training" / "decoder", made_from)
+        with self._timed("train decoder", go_on=stage.resumes):
+            decoder, kept = train_decoder(self.recipe, store, stage, codec, self.limit)
+        self._measure("decoder", decoder_measures(codec, decoder, store))
+        parents = {"data": store.fingerprint, "codec": mark}
+        self._finish("decoder", decoder, made_from, parents, kept=kept)
+
+    def _decoder(self, through: dict[str, str]) -> MelDecoder | None:
+        """The folder's decoder where it was trained on this codec; its fingerprint is added to `through`."""
+        file = self.folder / "decoder.safetensors"
+        if not file.is_file() or checkpoint.describe(file).parents.get("codec") != through["codec"]:
+            return None
+        through["decoder"] = checkpoint.describe(file).fingerprint
+        decoder: MelDecoder = checkpoint.load(file, "decoder")
+        return decoder
+
     def make_vocoder(self, store: Store) -> None:
         """Stage `vocoder`: vocoder.safetensors, trained, from nothing, or from a file of trained weights."""
         if self.learns_vocoder:
@@ -138,8 +172,11 @@ class Run(RunFolder):
         self._check_data(store, self.recipe.mel, "the recipe", "prepare it again or set [mel]")
         self._write_recipe(self.recipe)
         wanted, there = self.recipe.train.vocoder.codec_steps, (self.folder / "codec.safetensors").is_file()
-        codec, mark = self._codec(store) if wanted and there else (None, None)
-        made_from = vocoder_made_from(self.recipe, store, mark)
+        codec, decoder, through = None, None, dict[str, str]()
+        if wanted and there:
+            codec, through["codec"] = self._codec(store)
+            decoder = self._decoder(through)
+        made_from = vocoder_made_from(self.recipe, store, through)
         if self._is_done("vocoder", made_from):
             return
         if wanted and not there:
@@ -151,9 +188,9 @@ class Run(RunFolder):
             same_task=partial(same_objective, self.recipe),
         )
         with self._timed("train vocoder", go_on=stage.resumes):
-            trained = train_vocoder(self.recipe, store, stage, codec, self.limit)
+            trained = train_vocoder(self.recipe, store, stage, codec, decoder, self.limit)
         self._measure("vocoder", trained.figures)
-        parents = {"data": store.fingerprint, **({} if mark is None else {"codec": mark})}
+        parents = {"data": store.fingerprint, **through}
         self._finish("vocoder", trained.vocoder, made_from, parents, kept=trained.kept)
 
     @property

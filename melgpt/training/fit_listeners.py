@@ -89,7 +89,7 @@ class ListenerTraining:
 
     def train_on(self, name: str, examples: Examples, held: Examples, like: Any) -> Any:
         """A new listener of the configuration `like` that has learnt from these clips; saved nowhere."""
-        settings = _one(self.settings, like.kind, self.settings.seed)
+        settings = _one(self.settings, like, self.settings.seed)
         made_from = {"listener": like.plain(), "training": settings.plain(), "clips": _digest_of(examples)}
         title = name.replace("_", " ")
         return self._train(_Listener(name, title, like, settings, made_from), examples, held)[0]
@@ -99,12 +99,13 @@ class ListenerTraining:
         longest = int(store.frames[store.rows("train")].max())
         frames = max(16, min(longest, round(MOST_SECONDS * store.scale.frames_per_second)))
         given = {"mel": store.scale.plain(), "labels": list(store.labels), "frames": frames}
-        configs = [
-            registry.resolve("classifier", kind).Config.parse({"kind": kind, **given}, where=kind)
-            for kind in self.settings.kinds
-        ]
+        configs = []
+        for kind in self.settings.kinds:
+            config = registry.resolve("classifier", kind).Config
+            knows = {"blurred": self.settings.blurred > 0} if "blurred" in config.model_fields else {}
+            configs.append(config.parse({"kind": kind, **given, **knows}, where=kind))
         seeds = range(self.settings.seed, self.settings.seed + self.settings.seeds)
-        return [(config, _one(self.settings, config.kind, seed)) for config in configs for seed in seeds]
+        return [(config, _one(self.settings, config, seed)) for config in configs for seed in seeds]
 
     def _train(self, wanted: _Listener, examples: Examples, held: Examples) -> tuple[Any, bool]:
         """The trained listener, and whether an earlier run of it was moved aside."""
@@ -131,8 +132,10 @@ class ListenerTraining:
         return task.part.eval(), stage.moved_aside
 
 
-def _one(settings: ClassifierTraining, kind: str, seed: int) -> ClassifierTraining:
-    return settings.changed(kinds=(kind,), seeds=1, seed=seed)
+def _one(settings: ClassifierTraining, config: Any, seed: int) -> ClassifierTraining:
+    """The training of one listener; one of another package may not know blur."""
+    blurred = settings.blurred if "blurred" in type(config).model_fields and config.blurred else 0.0
+    return settings.changed(kinds=(config.kind,), seeds=1, seed=seed, blurred=blurred)
 
 
 def _check(store: Store, examples: Examples) -> None:

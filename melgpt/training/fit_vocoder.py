@@ -9,6 +9,7 @@ from melgpt import registry
 from melgpt.codec.codec import Codec
 from melgpt.data.sounds import Sounds
 from melgpt.data.store import Store
+from melgpt.decoders.base import MelDecoder
 from melgpt.errors import UserError
 from melgpt.evaluation.vocoder_measures import vocoder_measures
 from melgpt.training.checkpoints import LAST
@@ -25,14 +26,14 @@ SOUNDS = "sounds"
 """Folder of the decoded sounds under training/."""
 
 
-def made_from(recipe: Recipe, store: Store, codec: str | None) -> dict[str, Any]:
-    """What decides the result. codec: fingerprint of the one that the last steps are heard through."""
+def made_from(recipe: Recipe, store: Store, through: dict[str, str]) -> dict[str, Any]:
+    """What decides the result. through: fingerprints of the parts that the last steps are heard through."""
     values = {
         "data": store.fingerprint,
         "vocoder": recipe.vocoder.plain(),
         "training": recipe.train.vocoder.plain(),
     }
-    return values if codec is None else {**values, "codec": codec}
+    return {**values, **through}
 
 
 def learns_by_magnitudes(vocoder: Any, settings: VocoderTraining) -> bool:
@@ -67,7 +68,12 @@ def same_objective(recipe: Recipe, steps: int) -> bool:
 
 
 def train_vocoder(
-    recipe: Recipe, store: Store, stage: Stage, codec: Codec | None, limit: Limit | None
+    recipe: Recipe,
+    store: Store,
+    stage: Stage,
+    codec: Codec | None,
+    decoder: MelDecoder | None,
+    limit: Limit | None,
 ) -> TrainedVocoder:
     """Train the vocoder and measure it. Raises UserError where the sounds are gone, or memory is short."""
     settings = recipe.train.vocoder
@@ -75,7 +81,7 @@ def train_vocoder(
     torch.manual_seed(settings.seed)
     vocoder = registry.build("vocoder", recipe.vocoder)
     kind = MagnitudeTask if learns_by_magnitudes(vocoder, settings) else VocoderTask
-    task = kind(vocoder, settings, codec)
+    task = kind(vocoder, settings, codec, decoder)
     if limit is not None:
         size = settings.crop_frames * store.scale.hop + store.scale.n_fft
         limit.keep("vocoder", task, lambda clips: torch.zeros(clips, size), settings.batch, recipe.runtime)

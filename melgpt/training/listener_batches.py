@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from melgpt.data.code_store import change_gain
@@ -27,6 +28,8 @@ class Examples:
     """Number of a clip → its mel [N, F] in [0, 1]."""
     labels: NDArray[np.int64]
     """Class of each clip."""
+    count: int
+    """Classes there are; this number is that of blurred clips."""
     scale: MelScale
 
     @classmethod
@@ -34,7 +37,10 @@ class Examples:
         """The clips of a split."""
         rows = store.rows(split)
         return cls(
-            lambda number: store.mel(int(rows[number])), store.label_ids[rows].astype(np.int64), store.scale
+            lambda number: store.mel(int(rows[number])),
+            store.label_ids[rows].astype(np.int64),
+            len(store.labels),
+            store.scale,
         )
 
 
@@ -65,6 +71,8 @@ class ListenerBatches(Dataset[tuple[Tensor, int]]):
         window = change_gain(window, gain)
         for axis, share in ((0, self.config.hidden_frames), (1, self.config.hidden_bands)):
             _hide(window, axis, share, rng)
+        if rng.random() < self.config.blurred:
+            return _blurred(torch.from_numpy(window.T.copy()), rng), self.examples.count
         return torch.from_numpy(window.T.copy()), int(self.examples.labels[number])
 
 
@@ -81,6 +89,14 @@ class WholeExamples(Dataset[tuple[Tensor, int]]):
         mel = self.examples.mel(index)[: self.frames].astype(np.float32)
         window = np.pad(mel, ((0, self.frames - len(mel)), (0, 0)))
         return torch.from_numpy(window.T.copy()), int(self.examples.labels[index])
+
+
+def _blurred(mel: Tensor, rng: np.random.Generator) -> Tensor:
+    """A mel [F, N] blurred over 3 to 9 bands and 3 to 11 frames, as a codec's smooth mean is."""
+    bands, frames = int(2 * rng.integers(1, 5) + 1), int(2 * rng.integers(1, 6) + 1)
+    padding = (bands // 2, frames // 2)
+    blurred: Tensor = F.avg_pool2d(mel[None], (bands, frames), 1, padding, count_include_pad=False)[0]
+    return blurred
 
 
 def _hide(window: NDArray[np.float32], axis: int, share: float, rng: np.random.Generator) -> None:

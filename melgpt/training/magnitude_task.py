@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from melgpt.audio.mel import mel_filterbank
-from melgpt.codec.codec import Codec
 from melgpt.losses.spectra import FLOOR, MelLoss
 from melgpt.training.errors import check_finite
 from melgpt.training.heard_mels import HeardMels
@@ -28,12 +27,12 @@ class MagnitudeTask(StageTask):
     settings: VocoderTraining
     bins: Tensor
 
-    def __init__(self, vocoder: Any, config: VocoderTraining, codec: Codec | None = None) -> None:
-        """codec: what the last `codec_steps` are heard through, which stays as it is."""
+    def __init__(self, vocoder: Any, config: VocoderTraining, *heard_through: Any) -> None:
+        """heard_through: codec and decoder of the last `codec_steps`, see HeardMels; none: real mels."""
         super().__init__()
         self.vocoder, self.settings, self.portions = vocoder, config, Portions()
         self.mel_loss = MelLoss(vocoder.scale)
-        self.mels = HeardMels(self.mel_loss, config, codec)
+        self.mels = HeardMels(self.mel_loss, config, *heard_through)
         told = mel_filterbank(vocoder.scale).sum(0) > 0
         weights = told / told.sum() + OUTSIDE * ~told / (~told).sum().clamp(min=1)
         self.register_buffer("bins", weights, persistent=False)

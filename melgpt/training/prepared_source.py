@@ -27,7 +27,7 @@ def with_data_set(recipe: Recipe, data: Path) -> Recipe:
     if recipe.mel != scale:
         say(f"the mel scale is that of {data}: {scale.n_mels} bands, {scale.rate} Hz, up to {scale.f_max:g}")
     plain = recipe.plain()
-    for part in ("codec", "vocoder"):
+    for part in ("codec", "decoder", "vocoder"):
         plain[part].pop("mel", None)  # the recipe gives its own scale to its parts
     return Recipe.parse({**plain, "mel": scale.model_dump(), "data": options})
 

@@ -13,6 +13,8 @@ from melgpt import registry
 from melgpt.codec.codec import CodecConfig
 from melgpt.config import Config, merge, parse_changes, read_toml, to_toml
 from melgpt.data.config import DataConfig
+from melgpt.decoders.base import MelDecoderConfig
+from melgpt.decoders.none import NoDecoderConfig
 from melgpt.gpt.prior import PriorConfig
 from melgpt.gpt.vae import GPTVAEConfig
 from melgpt.paths import atomic, recipe_path
@@ -20,6 +22,7 @@ from melgpt.runtime import RuntimeConfig
 from melgpt.training.settings import (
     ClassifierTraining,
     CodecTraining,
+    DecoderTraining,
     PriorTraining,
     VAETraining,
     VocoderTraining,
@@ -32,6 +35,8 @@ class StagesTraining(Config):
 
     codec: CodecTraining = CodecTraining()
     """Training of the codec."""
+    decoder: DecoderTraining = DecoderTraining()
+    """Training of the decoder, where it has weights."""
     vocoder: VocoderTraining = VocoderTraining()
     """Training of the vocoder, where it has weights."""
     prior: PriorTraining = PriorTraining()
@@ -51,6 +56,8 @@ class Recipe(Config):
     """Preparation of the sounds."""
     codec: Annotated[CodecConfig, registry.Family("codec")] = CodecConfig()
     """The codec."""
+    decoder: Annotated[MelDecoderConfig, registry.Family("decoder")] = NoDecoderConfig()
+    """What gives the codec's smooth mels the detail of real sounds."""
     prior: Annotated[PriorConfig, registry.Family("prior")] = PriorConfig()
     """The prior."""
     vae: Annotated[GPTVAEConfig, registry.Family("vae")] = GPTVAEConfig()
@@ -78,17 +85,20 @@ class Recipe(Config):
         scale = mel.model_dump()
         shared = {**values, "mel": scale}
         shared["codec"] = _with_mel(values.get("codec", {}), scale)
+        shared["decoder"] = _with_mel(values.get("decoder", {"kind": "none"}), scale)
         shared["vocoder"] = _with_mel(values.get("vocoder", {"kind": "griffin_lim"}), scale)
         return shared
 
     @model_validator(mode="after")
     def _check_crops(self) -> Self:
         frames = self.codec.network.token_size[1]
-        if self.train.codec.crop_frames % frames:
-            raise ValueError(
-                f"train.codec.crop_frames must be a multiple of the {frames} frames of a token, "
-                f"not {self.train.codec.crop_frames}"
-            )
+        for stage in ("codec", "decoder"):
+            crop = getattr(self.train, stage).crop_frames
+            if crop % frames and (stage == "codec" or self.decoder.kind != "none"):
+                raise ValueError(
+                    f"train.{stage}.crop_frames must be a multiple of the {frames} frames of a token, "
+                    f"not {crop}"
+                )
         if self.train.codec.adversarial_start >= self.train.codec.steps:
             return self
         network = self.train.codec.discriminator
@@ -134,7 +144,7 @@ def _with_one_mel(base: dict[str, Any], changed: Any) -> dict[str, Any]:
     one = {
         key: {name: each for name, each in part.items() if name != "mel"} if isinstance(part, dict) else part
         for key, part in base.items()
-        if key in ("codec", "vocoder")
+        if key in ("codec", "decoder", "vocoder")
     }
     preset = isinstance(changed, dict) and "preset" in changed
     return {**{key: each for key, each in base.items() if not (preset and key == "mel")}, **one}

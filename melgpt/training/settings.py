@@ -102,6 +102,21 @@ class CodecTraining(StageTraining):
         )
 
 
+class DecoderTraining(StageTraining):
+    """Training of a mel decoder on the data set's mels, behind the finished codec."""
+
+    learning_rate: float = Field(1e-3, gt=0)
+    """Highest learning rate; it rises over `warmup` steps and falls along a cosine to `last_rate` of it."""
+    crop_frames: int = Field(128, ge=1)
+    """Mel frames of a training crop; shorter clips are followed by silence."""
+    gain_db: float = Field(6.0, ge=0, le=60)
+    """Crops are made louder or softer by up to this much."""
+    least_frames: int = Field(1, ge=1)
+    """Fewest mel frames of a crop."""
+    valid_clips: int = Field(24, ge=1)
+    """Most validation clips that are measured at each validation."""
+
+
 class VocoderTraining(StageTraining):
     """Training of a vocoder that has weights, on the sounds that the data set was prepared from."""
 
@@ -205,5 +220,7 @@ class ClassifierTraining(StageTraining):
     """Widest stretch of mel bands that is hidden, as a share of all (SpecAugment)."""
     hidden_frames: float = Field(0.25, ge=0, lt=1)
     """Longest stretch of frames that is hidden, as a share of all (SpecAugment)."""
+    blurred: float = Field(0.2, ge=0, lt=1)
+    """Share of blurred clips, which are a class of their own: a listener without them forgives blur."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Share of the target spread over all classes."""

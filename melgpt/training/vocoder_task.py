@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from melgpt import registry
-from melgpt.codec.codec import Codec
 from melgpt.losses.adversarial import discriminator_losses, feature_distances, generator_losses
 from melgpt.losses.spectra import MelLoss, level_distance, spectral_distances
 from melgpt.training.errors import check_finite
@@ -25,13 +24,13 @@ class VocoderTask(AdversarialTask):
 
     settings: VocoderTraining
 
-    def __init__(self, vocoder: Any, config: VocoderTraining, codec: Codec | None = None) -> None:
-        """codec: what the last `codec_steps` are heard through, which stays as it is."""
+    def __init__(self, vocoder: Any, config: VocoderTraining, *heard_through: Any) -> None:
+        """heard_through: codec and decoder of the last `codec_steps`, see HeardMels; none: real mels."""
         super().__init__()
         self.vocoder, self.settings, self.portions = vocoder, config, Portions()
         self.discriminator = registry.build("discriminator", config.discriminator)
         self.mel_loss = MelLoss(vocoder.scale)
-        self.mels = HeardMels(self.mel_loss, config, codec)
+        self.mels = HeardMels(self.mel_loss, config, *heard_through)
         self._seen: list[Tensor] = []
 
     @property

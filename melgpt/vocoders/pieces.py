@@ -7,10 +7,13 @@ are those of any other.
 
 import inspect
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from melgpt.nn.windows import middles, overlapping
 
 OVERLAP = 24
 """Frames that pieces share where there is no reach: a third of a second at the originals' scale."""
@@ -30,33 +33,10 @@ def in_pieces(
     frames: length of a piece, more than the overlap; one that holds all of the mel is as good as the whole.
     """
     reach = getattr(vocoder, "reach", None)
-    pieces = _pieces(mels, frames, OVERLAP if reach is None else 2 * reach)
     if reach is None:
-        return _joined(vocoder, pieces, generator)
-    return _cut(vocoder, pieces, reach, generator)
-
-
-def _pieces(mels: Iterator[Tensor], frames: int, shared: int) -> Iterator[tuple[Tensor, bool]]:
-    """Pieces [B, F, frames] that share so many frames with the next, whether it is the last."""
-    held: list[Tensor] = []
-    for mel in mels:
-        held = [torch.cat([*held, mel], dim=-1)]
-        # One frame more than a piece: only then another one follows.
-        while held[0].shape[-1] > frames:
-            yield held[0][..., :frames], False
-            held = [held[0][..., frames - shared :]]
-    if held:
-        yield held[0], True
-
-
-def _cut(
-    vocoder: Any, pieces: Iterator[tuple[Tensor, bool]], reach: int, generator: torch.Generator | None
-) -> Iterator[Tensor]:
-    edge, first = reach * vocoder.scale.hop, 0
-    for mel, last in pieces:
-        samples = vocoder(mel, generator=generator)
-        yield samples[:, first : samples.shape[1] - (0 if last else edge)]
-        first = edge
+        return _joined(vocoder, overlapping(mels, frames, OVERLAP), generator)
+    work = partial(vocoder, generator=generator)
+    return middles(overlapping(mels, frames, 2 * reach), work, reach * vocoder.scale.hop)
 
 
 def _joined(

@@ -25,7 +25,7 @@ def rows(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     """The rows of a table on the training clips, whose halves are the only sets that are large enough."""
     store = Store.open(trained / "data")
     settings = ClassifierTraining(
-        steps=60, batch=8, warmup=5, validate_every=60, seeds=1, kinds=("listener_cnn",)
+        steps=60, batch=8, warmup=5, validate_every=60, seeds=1, kinds=("listener_cnn",), blurred=0
     )
     folder = tmp_path_factory.mktemp("listeners")
     runtime = RuntimeConfig(precision="fp32")  # 60 steps leave little room for rounding
@@ -38,6 +38,7 @@ def rows(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
         sides.labels,
         classes=store.labels,
         projection=None,
+        scale=store.scale,
         resamples=50,
         seed=0,
     )

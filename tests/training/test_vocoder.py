@@ -101,9 +101,7 @@ def test_the_last_steps_are_heard_through_the_codec(
     (tmp_path / "run").mkdir()
     shutil.copy(trained / "codec.safetensors", tmp_path / "run")
     codec, heard = checkpoint.load(trained / "codec.safetensors"), []
-    monkeypatch.setattr(
-        type(codec), "detokenize", lambda self, codes: heard.append(len(codes)) or torch.zeros(1, 80, 32)
-    )
+    monkeypatch.setattr(type(codec), "mel_of", lambda self, z: heard.append(len(z)) or torch.zeros(1, 80, 32))
     run.make_vocoder(store)
     assert heard == [1, 1], "half of each of the last two batches"
     file = checkpoint.describe(tmp_path / "run/vocoder.safetensors")
@@ -112,7 +110,7 @@ def test_the_last_steps_are_heard_through_the_codec(
 
 def test_without_a_codec_all_steps_learn_from_real_mels(store: Store, tmp_path: Path) -> None:
     one, other = (recipe(*ISTFT, f"train.vocoder.codec_steps={steps}") for steps in (0, 2))
-    assert fit_vocoder.made_from(one, store, None) != fit_vocoder.made_from(other, store, None)
+    assert fit_vocoder.made_from(one, store, {}) != fit_vocoder.made_from(other, store, {})
     Run(tmp_path / "run", other).make_vocoder(store)
     assert "codec" not in checkpoint.describe(tmp_path / "run/vocoder.safetensors").parents
 
@@ -201,6 +199,6 @@ def test_the_right_magnitudes_lack_nothing_whatever_the_portions() -> None:
 
 
 def test_what_decides_the_result_is_part_of_the_stamp(store: Store) -> None:
-    plain = fit_vocoder.made_from(recipe(*ISTFT), store, None)
-    assert plain != fit_vocoder.made_from(recipe(*ISTFT, "vocoder.width=9"), store, None)
-    assert plain != fit_vocoder.made_from(recipe(*ISTFT), store, "a codec")
+    plain = fit_vocoder.made_from(recipe(*ISTFT), store, {})
+    assert plain != fit_vocoder.made_from(recipe(*ISTFT, "vocoder.width=9"), store, {})
+    assert plain != fit_vocoder.made_from(recipe(*ISTFT), store, {"codec": "a codec"})

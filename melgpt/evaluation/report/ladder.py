@@ -1,5 +1,6 @@
 """Where on the way from a real sound to a generated one most is lost: vocoder, codec or prior."""
 
+from melgpt.evaluation.references import DECODED
 from melgpt.evaluation.report.names import inside_a_sentence, title
 from melgpt.evaluation.report.rows import Result, figure_of, higher_is_better, overlap
 
@@ -9,10 +10,11 @@ SET_MEASURES = ("kad", "frechet", "kid", "accuracy")
 """Measures that every stage of the ladder can have; the first that reaches furthest is used."""
 PAIRED_MEASURES = ("stft_in_band", "stft", "mel_l1")
 """Measures against the very clip, 0 for itself: for the stages before `generated`."""
+CODEC_STAGE = "codec + vocoder"
 STAGES = (
     ("vocoder", "mel + vocoder", "real"),
-    ("codec", "codec + vocoder", "mel + vocoder"),
-    ("prior", "generated", "codec + vocoder"),
+    ("codec", CODEC_STAGE, "mel + vocoder"),
+    ("prior", "generated", CODEC_STAGE),
 )
 """Part, the stage in which it comes in, the stage before it."""
 LOST_WHEN = {
@@ -56,7 +58,9 @@ def _losses(result: Result) -> tuple[str, dict[str, float], dict[str, bool]] | N
     for measure in (*SET_MEASURES, *PAIRED_MEASURES):
         sign = -1 if higher_is_better(result, measure) else 1
         lost, clear = {}, {}
-        for part, stage, before in STAGES:
+        for part, *names in STAGES:
+            # Where there is a decoder, the codec is heard through it.
+            stage, before = (DECODED if n == CODEC_STAGE and DECODED in stages else n for n in names)
             after, start = figure_of(stages.get(stage), measure), figure_of(stages.get(before), measure)
             if start is None and before == "real" and measure not in SET_MEASURES:
                 start = {"value": 0.0, "low": 0.0, "high": 0.0}

@@ -21,6 +21,8 @@ from melgpt.evaluation.report.rows import (
 
 LISTENER_ENOUGH = 0.7
 """Accuracy on real test clips from which on a listener may judge."""
+BLURRED = 2.5
+"""How many times as far as real clips from each other new ones are that are called blurred."""
 ACCURACY_GAP = 0.1
 """Accuracy below the ceiling that is worth a sentence."""
 DIVERSITY_LOW = 0.6
@@ -108,6 +110,22 @@ def _listener(result: Result) -> tuple[str, str] | None:
         f"The listener is too weak to judge; on real test clips it is right in: {', '.join(weak)}.",
         "Read what follows with care and trust your ears more; train the listeners longer "
         "(train.classifier) or on more clips.",
+    )
+
+
+def _blur(result: Result) -> tuple[str, str] | None:
+    row, worst = model_row(result), None
+    for measure in ("modulation", "flatness"):
+        mine, real = value_of(row, measure), value_of(reference(result, measure), measure)
+        if mine is not None and real and mine > BLURRED * real and (worst is None or mine / real > worst[0]):
+            worst = mine / real, measure, mine, real
+    if worst is None:
+        return None
+    _, measure, mine, real = worst
+    return (
+        f"The new sounds are blurred, or too rough: their {inside_a_sentence(title(measure))} is "
+        f"{number(mine)}, that of real clips {number(real)}.",
+        "Give the recipe a decoder (decoder.kind=flow), or train it longer (train.decoder.steps).",
     )
 
 
@@ -289,6 +307,11 @@ RULES = (
         _listener,
     ),
     *(Rule(part, _LADDER.format(stage=f"stage “{stage}”"), _part(part)) for part, stage, _ in STAGES),
+    Rule(
+        "blur",
+        f"The distance of modulation or of spectral detail is over {BLURRED:g} times that of real clips.",
+        _blur,
+    ),
     Rule(
         "prior no better than a table",
         f"The bits a token are more than {100 * TABLE_SHARE:.0f} % of those of the best table.",

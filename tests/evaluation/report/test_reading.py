@@ -15,6 +15,11 @@ def _model(**measures: Any) -> Change:
     return lambda result: result["rows"][2]["measures"].update(measures)
 
 
+def _blurred(result: dict[str, Any]) -> None:
+    result["rows"][0]["measures"]["flatness"] = figure(0.6)
+    result["rows"][2]["measures"]["flatness"] = figure(1.6)
+
+
 def _ladder(**values: float) -> Change:
     names = {"real": 0, "vocoder": 1, "codec": 2, "generated": 3}
 
@@ -84,6 +89,7 @@ CASES: list[tuple[str, Change, str]] = [
     ("codec", _ladder(vocoder=1, codec=20, generated=22), "stem_stride=4,2 with `tiny`"),
     ("prior", _ladder(vocoder=1, codec=2, generated=40), "95 %"),
     ("prior no better than a table", lambda r: r["prior"].update(bits_per_token=6.3), "6.30"),
+    ("blur", _blurred, "decoder.kind=flow"),
     ("steering", _model(accuracy=figure(0.5)), "Train the prior longer"),
     ("steering", _guided(2.0), "more --guidance (it was 2; up to 5), or train"),
     ("steering", _guided(5.0), "Train the prior longer"),
