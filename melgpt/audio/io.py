@@ -130,7 +130,8 @@ def _mono(path: Path, block: Block, mixer: Mixer) -> types.Audio:
         raise AudioError(
             f"{path}: {block.rate} Hz is no rate of a sound ({LOWEST_RATE} to {HIGHEST_RATE} Hz)"
         )
-    peak = float(np.abs(block.samples).max(initial=0.0))
+    # Without a copy of the block, as its magnitudes would be; NaN stays NaN.
+    peak = float(np.maximum(block.samples.max(initial=0.0), -block.samples.min(initial=0.0)))
     if not np.isfinite(peak):
         wrong = int((~np.isfinite(block.samples)).sum())
         raise AudioError(f"{path}: {wrong} of {block.samples.size} samples are not finite numbers")

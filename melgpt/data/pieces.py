@@ -77,7 +77,7 @@ def _pieces(whole: Path, path: str, config: DataConfig, scale: MelScale, gain: f
     """The clips of a file times `gain`, and its peak. Of a file that is too loud there are findings only."""
     result, found, peak = Pieces(), list[Finding](), 0.0
     for clip in clips_of(whole, config, scale, gain=gain, findings=found):
-        peak = max(peak, float(np.abs(clip.original).max(initial=0.0)))
+        peak = max(peak, float(clip.original.max(initial=0.0)), -float(clip.original.min(initial=0.0)))
         if gain_for(peak) != 1:
             continue
         findings = _findings(clip, path, config)
