@@ -5,7 +5,7 @@ along it draw a new residual. Liu, Gong, Liu 2022, "Flow Straight and Fast", htt
 Lipman et al. 2022, "Flow Matching for Generative Modeling", https://arxiv.org/abs/2210.02747.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -32,7 +32,7 @@ class FlowConfig(MelDecoderConfig):
     """Whether the looked-up codes are seen beside the codec's mel."""
     depth: int = Field(0, ge=0)
     """Channels of a looked-up code: they follow from the codec."""
-    widths: tuple[int, ...] = Field((48, 96, 160), min_length=1)
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field((48, 96, 160), min_length=1)
     """Channels at half, quarter, … of the resolution; multiples of 16 are quickest."""
     blocks: int = Field(2, ge=1)
     """Residual blocks of each level, on either way."""

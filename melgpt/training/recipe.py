@@ -92,6 +92,7 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _check_crops(self) -> Self:
         frames = self.codec.network.token_size[1]
+        self.decoder.for_codec(1, frames)  # what does not fit is said before the codec is trained
         for stage in ("codec", "decoder"):
             crop = getattr(self.train, stage).crop_frames
             if crop % frames and (stage == "codec" or self.decoder.kind != "none"):

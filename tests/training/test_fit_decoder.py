@@ -87,7 +87,16 @@ def test_a_crop_that_is_no_whole_token_is_refused() -> None:
         Recipe.read(str(MICRO), ["decoder.kind=flow", "train.decoder.crop_frames=33"])
 
 
-def test_more_widths_than_a_token_can_be_halved_are_refused(run: Path) -> None:
-    recipe = Recipe.read(str(MICRO), [*FLOW, "decoder.widths=[16,16,16,16]"])
-    with pytest.raises(UserError, match="give fewer widths"):
-        recipe.decoder.for_codec(2, 8)
+@pytest.mark.parametrize(
+    ("widths", "words"),
+    [
+        ("[16,16,16,16]", "a token must cover a multiple of 16 frames, not 8: give fewer widths"),
+        ("[16,16,16,16,16]", "80 mel bands cannot be halved 5 times: give fewer widths"),
+        ("[0]", "decoder.widths.0: Input should be greater than or equal to 1"),
+        ("[]", "decoder.widths: Tuple should have at least 1 item"),
+    ],
+)
+def test_widths_that_do_not_fit_are_refused_before_the_first_stage(widths: str, words: str) -> None:
+    with pytest.raises(UserError) as refused:
+        Recipe.read(str(MICRO), [*FLOW, "codec.network.stem_stride=[4,2]", f"decoder.widths={widths}"])
+    assert words in str(refused.value)
