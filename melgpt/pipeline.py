@@ -29,6 +29,7 @@ from melgpt.recoding import Recoder
 from melgpt.runtime import RuntimeConfig
 from melgpt.streaming import LongSound
 from melgpt.types import Codes, Mel
+from melgpt.vocoders.base import Vocoder
 
 BATCH = 16
 """Clips that are written at the same time."""
@@ -42,7 +43,7 @@ class SoundModel(Recoder):
     def __init__(
         self,
         codec: Codec,
-        vocoder: torch.nn.Module,
+        vocoder: Vocoder,
         prior: Prior | None,
         vae: GPTVAE | None = None,
         decoder: MelDecoder | None = None,

@@ -24,6 +24,7 @@ from melgpt.native.wanted import kernels_if
 from melgpt.runtime import RuntimeConfig
 from melgpt.streaming import first_of
 from melgpt.types import Codes
+from melgpt.vocoders.base import Vocoder
 from melgpt.vocoders.pieces import in_pieces, least_frames
 
 PIECE_SECONDS = 60
@@ -38,7 +39,7 @@ class Recoder:
     def __init__(
         self,
         codec: Codec,
-        vocoder: torch.nn.Module,
+        vocoder: Vocoder,
         decoder: MelDecoder | None,
         fingerprints: dict[str, str],
         runtime: RuntimeConfig,
@@ -48,6 +49,8 @@ class Recoder:
         Raises UserError where the parts do not fit each other.
         """
         decoder = NoDecoder(NoDecoderConfig(mel=codec.scale)) if decoder is None else decoder
+        if not isinstance(vocoder, Vocoder):
+            raise UserError(f"the vocoder {type(vocoder).__name__} must be a melgpt.vocoders.base.Vocoder")
         for name, part in (("decoder", decoder), ("vocoder", vocoder)):
             if part.scale != codec.scale:
                 raise UserError(

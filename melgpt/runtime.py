@@ -135,7 +135,7 @@ def has_bf16_units() -> bool:
 
 def processor_facts() -> dict[str, Any]:
     """What torch knows of this CPU (`cpu_name`, instruction sets); empty where torch does not tell."""
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of torch lack it
     return known
 
 

@@ -11,7 +11,7 @@ from melgpt.paths import FIGURES, RECIPE
 
 Names = frozenset[str]
 
-_PARTS = frozenset(f"{part}.safetensors" for part in ("codec", "prior", "vae", "vocoder"))
+_PARTS = frozenset(f"{part}.safetensors" for part in ("codec", "decoder", "prior", "vae", "vocoder"))
 _RUN = frozenset((FIGURES, "training", "data", "data.partial", "listeners"))
 
 

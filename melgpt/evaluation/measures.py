@@ -12,7 +12,7 @@ from melgpt.data.code_store import CodeStore
 from melgpt.data.features import Videos
 from melgpt.data.store import Store, spread
 from melgpt.decoders.base import MelDecoder
-from melgpt.decoders.pieces import Noise, refine_whole
+from melgpt.decoders.pieces import Noise
 from melgpt.gpt.prior import Prior
 from melgpt.losses.reconstruction import mel_l1
 from melgpt.quantizers.usage import counts, perplexity
@@ -70,12 +70,16 @@ def decoder_measures(
     energy = {"real": 0.0, "codec": 0.0, "decoder": 0.0}
     for row in spread(store.rows(split), MOST_REFINED):
         mel = store.values(int(row))
-        codes = codec.tokenize(mel[None].to(device))
-        noise = Noise.of_take([int(row)], 0, codec.scale.n_mels)
-        made = refine_whole(codec, decoder, codes, noise)[0, :, : mel.shape[1]].cpu()
-        smooth = codec.detokenize(codes)[0, :, : mel.shape[1]].cpu()
-        error += float(mel_l1(made, mel)) * mel.shape[1]
-        for name, values in (("real", mel), ("codec", smooth), ("decoder", made)):
+        z = codec.quantizer.lookup(codec.tokenize(mel[None].to(device)))
+        smooth = codec.mel_of(z)
+        noise = Noise.of_take([int(row)], 0, codec.scale.n_mels).next(smooth.shape[-1])
+        made = decoder.refine(smooth, z, noise.to(device))
+        heard = {
+            "real": mel,
+            **{n: m[0, :, : mel.shape[1]].cpu() for n, m in (("codec", smooth), ("decoder", made))},
+        }
+        error += float(mel_l1(heard["decoder"], mel)) * mel.shape[1]
+        for name, values in heard.items():
             energy[name] += float(detail(values).square().sum())
         frames += mel.shape[1]
     real = max(energy["real"], 1e-12)

@@ -5,6 +5,7 @@ heard, [B, F, N] in [0, 1].
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -118,7 +119,7 @@ def _modulation(decibels: Tensor, audible: Tensor, scale: MelScale) -> Tensor:
     power = torch.fft.rfft(parts).abs().square().mean(2)  # [B, F, bins]
     rates = torch.fft.rfftfreq(length, 1 / scale.frames_per_second)
     found = []
-    for low, high in zip((0.5, *RATES_HZ), RATES_HZ, strict=False):
+    for low, high in pairwise((0.5, *RATES_HZ)):
         inside = (rates >= low) & (rates < high)
         if inside.any():
             found.append(_groups(power[..., inside].mean(-1, keepdim=True))[..., 0])

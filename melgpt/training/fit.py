@@ -149,14 +149,12 @@ class Run(RunFolder):
         parents = {"data": store.fingerprint, "codec": mark}
         self._finish("decoder", decoder, made_from, parents, kept=kept)
 
-    def _decoder(self, through: dict[str, str]) -> MelDecoder | None:
-        """The folder's decoder where it was trained on this codec; its fingerprint is added to `through`."""
+    def _decoder(self, codec: str) -> tuple[MelDecoder, str] | tuple[None, None]:
+        """The folder's decoder and its fingerprint, where it was trained on the codec of this fingerprint."""
         file = self.folder / "decoder.safetensors"
-        if not file.is_file() or checkpoint.describe(file).parents.get("codec") != through["codec"]:
-            return None
-        through["decoder"] = checkpoint.describe(file).fingerprint
-        decoder: MelDecoder = checkpoint.load(file, "decoder")
-        return decoder
+        if not file.is_file() or checkpoint.describe(file).parents.get("codec") != codec:
+            return None, None
+        return checkpoint.load(file, "decoder"), checkpoint.describe(file).fingerprint
 
     def make_vocoder(self, store: Store) -> None:
         """Stage `vocoder`: vocoder.safetensors, trained, from nothing, or from a file of trained weights."""
@@ -174,8 +172,9 @@ class Run(RunFolder):
         wanted, there = self.recipe.train.vocoder.codec_steps, (self.folder / "codec.safetensors").is_file()
         codec, decoder, through = None, None, dict[str, str]()
         if wanted and there:
-            codec, through["codec"] = self._codec(store)
-            decoder = self._decoder(through)
+            codec, mark = self._codec(store)
+            decoder, its_mark = self._decoder(mark)
+            through = {"codec": mark, **({} if its_mark is None else {"decoder": its_mark})}
         made_from = vocoder_made_from(self.recipe, store, through)
         if self._is_done("vocoder", made_from):
             return

@@ -15,6 +15,7 @@ from melgpt import checkpoint, registry
 from melgpt.data.store import Store
 from melgpt.errors import UserError
 from melgpt.evaluation.hearing import MOST_SECONDS
+from melgpt.evaluation.listener import ListenerConfig
 from melgpt.paths import remove_orphans
 from melgpt.progress import say
 from melgpt.runtime import RuntimeConfig
@@ -102,7 +103,7 @@ class ListenerTraining:
         configs = []
         for kind in self.settings.kinds:
             config = registry.resolve("classifier", kind).Config
-            knows = {"blurred": self.settings.blurred > 0} if "blurred" in config.model_fields else {}
+            knows = {"blurred": self.settings.blurred > 0} if issubclass(config, ListenerConfig) else {}
             configs.append(config.parse({"kind": kind, **given, **knows}, where=kind))
         seeds = range(self.settings.seed, self.settings.seed + self.settings.seeds)
         return [(config, _one(self.settings, config, seed)) for config in configs for seed in seeds]
@@ -133,8 +134,8 @@ class ListenerTraining:
 
 
 def _one(settings: ClassifierTraining, config: Any, seed: int) -> ClassifierTraining:
-    """The training of one listener; one of another package may not know blur."""
-    blurred = settings.blurred if "blurred" in type(config).model_fields and config.blurred else 0.0
+    """The training of one listener; only a ListenerConfig has a class for blur."""
+    blurred = settings.blurred if isinstance(config, ListenerConfig) and config.blurred else 0.0
     return settings.changed(kinds=(config.kind,), seeds=1, seed=seed, blurred=blurred)
 
 

@@ -111,10 +111,13 @@ class DecoderTraining(StageTraining):
     """Mel frames of a training crop; shorter clips are followed by silence."""
     gain_db: float = Field(6.0, ge=0, le=60)
     """Crops are made louder or softer by up to this much."""
-    least_frames: int = Field(1, ge=1)
-    """Fewest mel frames of a crop."""
     valid_clips: int = Field(24, ge=1)
     """Most validation clips that are measured at each validation."""
+
+    @property
+    def least_frames(self) -> int:
+        """Fewest mel frames that the loss can be taken of."""
+        return 1
 
 
 class VocoderTraining(StageTraining):

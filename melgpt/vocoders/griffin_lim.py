@@ -8,12 +8,13 @@ from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from melgpt.audio.mel import magnitudes, mel_filterbank
 from melgpt.config import KindConfig
 from melgpt.types import MelScale
+from melgpt.vocoders.base import Vocoder
 
 NNLS_STEPS = 20
 """Multiplicative steps of the non-negative inversion; ten times as many change the mel by less than 1e-4."""
@@ -35,15 +36,15 @@ class GriffinLimConfig(KindConfig):
     """Seed of the starting phases where the caller gives no generator."""
 
 
-class GriffinLim(nn.Module):
+class GriffinLim(Vocoder):
     """Sound whose mel comes close to the given one; nothing to train.
 
     Works only with the frequency bins that some band covers: what the mel does not tell stays silent.
     """
 
     Config = GriffinLimConfig
-    family = "vocoder"
     trainable = False
+    takes_past = True
     window: Tensor
     bank: Tensor
     inverse: Tensor

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from melgpt.audio.mel import mel_filterbank
 from melgpt.config import KindConfig
 from melgpt.types import MelScale
+from melgpt.vocoders.base import Vocoder
 from melgpt.vocoders.spectrum import InverseSTFT
 
 SCATTER = 2.0
@@ -48,12 +49,10 @@ class ISTFTConfig(KindConfig):
     """Steps after Griffin and Lim (1984) that make the phases of neighbouring frames suit each other."""
 
 
-class ISTFTVocoder(nn.Module):
+class ISTFTVocoder(Vocoder):
     """Generator: mel in [0, 1] → sound."""
 
     Config = ISTFTConfig
-    family = "vocoder"
-    trainable = True
 
     def __init__(self, config: ISTFTConfig) -> None:
         super().__init__()
@@ -67,8 +66,8 @@ class ISTFTVocoder(nn.Module):
         return self.config.mel
 
     @property
-    def reach(self) -> int:
-        """Frames to either side that a sample depends on: pieces with as much around them are exact."""
+    def reach(self) -> int:  # type: ignore[override]
+        """Frames to either side that a sample depends on."""
         transforms = 1 + 2 * self.config.refine
         return (self.config.layers + 1) * (WIDTH // 2) + transforms * self.head.istft.reach
 

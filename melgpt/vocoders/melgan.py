@@ -16,6 +16,7 @@ from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from melgpt.config import KindConfig
 from melgpt.types import MelScale
+from melgpt.vocoders.base import Vocoder
 
 LEAK = 0.2
 EDGE = 3
@@ -60,12 +61,10 @@ class MelGANConfig(KindConfig):
         return self
 
 
-class MelGAN(nn.Module):
+class MelGAN(Vocoder):
     """Generator: mel in [0, 1] → sound."""
 
     Config = MelGANConfig
-    family = "vocoder"
-    trainable = True
 
     def __init__(self, config: MelGANConfig) -> None:
         super().__init__()
@@ -94,8 +93,8 @@ class MelGAN(nn.Module):
         self.to(torch.bfloat16)
 
     @property
-    def reach(self) -> int:
-        """Frames to either side that a sample depends on: pieces with as much around them are exact."""
+    def reach(self) -> int:  # type: ignore[override]
+        """Frames to either side that a sample depends on."""
         blocks = sum(3**i for i in range(self.config.residual_blocks))
         rate, frames = 1, float(EDGE)
         for ratio in self.config.ratios:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from melgpt.registry import KINDS, build, configure
 from melgpt.types import PRESETS, MelScale
+from melgpt.vocoders.base import Vocoder
 
 FRAMES = 9
 
@@ -32,6 +33,17 @@ def test_a_frame_becomes_one_hop_of_sound_in_range(vocoder: nn.Module, mel: Tens
     assert samples.dtype == torch.float32
     assert samples.abs().max() <= 1
     assert samples.std() > 0
+
+
+def test_it_says_what_it_can_do(vocoder: Vocoder, mel: Tensor, scale: MelScale) -> None:
+    assert isinstance(vocoder, Vocoder)
+    assert vocoder.reach is None or vocoder.reach > 0
+    if vocoder.takes_past:
+        past = vocoder(mel)[:, : 4 * scale.hop]
+        assert vocoder(mel, past=past).shape == (2, FRAMES * scale.hop)
+    else:
+        with pytest.raises(TypeError):
+            vocoder(mel, past=mel)
 
 
 def test_one_frame_is_enough(vocoder: nn.Module, mel: Tensor, scale: MelScale) -> None:
