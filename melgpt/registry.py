@@ -24,6 +24,8 @@ KINDS: dict[str, dict[str, str]] = {
         "vq": "melgpt.quantizers.vq:VectorQuantizer",
         "ema": "melgpt.quantizers.ema:EMAQuantizer",
         "fsq": "melgpt.quantizers.fsq:FiniteScalarQuantizer",
+        "simvq": "melgpt.quantizers.simvq:SimVQQuantizer",
+        "product": "melgpt.quantizers.product:ProductQuantizer",
     },
     "prior": {"gpt": "melgpt.gpt.prior:Prior"},
     "vae": {"gpt_vae": "melgpt.gpt.vae:GPTVAE"},

@@ -91,6 +91,12 @@ def test_options_show_kinds_defaults_and_meaning() -> None:
     assert "codec.mel.rate" not in every
 
 
+def test_options_of_a_part_that_only_another_kind_has() -> None:
+    shown = melgpt("options", "codec.quantizer.part", "simvq", COLUMNS="200").stdout
+    assert "codec.quantizer.part.commitment" in shown
+    assert "unknown part 'train.codec.steps.x' at 'x'" in melgpt("options", "train.codec.steps.x").stderr
+
+
 def test_options_list_the_mel_preset_and_a_recipes_own_values() -> None:
     for part in ("", "mel", "mel.preset"):
         shown = melgpt("options", *([part] if part else []), COLUMNS="250").stdout

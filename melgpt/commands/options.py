@@ -68,6 +68,7 @@ def _find(recipe: Any, part: str) -> _Place:
 
     place, above = _Place(recipe), ""
     for name in part.split(".") if part else []:
+        place = _kind_with(place, name)
         rows = {row[0].rpartition(".")[2]: row for row in _mel_preset(place.value, above)}
         fields = type(place.value).model_fields if isinstance(place.value, Config) else {}
         if place.row or (name not in fields and name not in rows):
@@ -80,6 +81,18 @@ def _find(recipe: Any, part: str) -> _Place:
         family, kinds = _kinds(field)
         row = None if isinstance(value, Config) else (above, repr(value), field.description or "")
         place = _Place(value, family, kinds, row)
+    return place
+
+
+def _kind_with(place: _Place, name: str) -> _Place:
+    """The place with the first kind that has an option of this name, where the kind that stands there has not."""
+    from melgpt import registry
+
+    if not place.kinds or name in type(place.value).model_fields:
+        return place
+    for kind in place.kinds:
+        if name in registry.resolve(place.family, kind).Config.model_fields:
+            return _Place(registry.configure(place.family, kind), place.family, place.kinds)
     return place
 
 

@@ -13,6 +13,8 @@ SMALL: dict[str, dict[str, object]] = {
     "vq": {"codes": 12, "dim": 4},
     "ema": {"codes": 12, "dim": 4},
     "fsq": {"levels": [5, 4, 2]},
+    "simvq": {"codes": 12, "dim": 4},
+    "product": {"parts": 2, "part": {"kind": "ema", "codes": 5, "dim": 3}},
 }
 """Sizes that keep the tests quick; a new kind without an entry is tested with its defaults."""
 
