@@ -5,12 +5,14 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
 from melgpt.audio.audio import Audio
+from melgpt.audio.ends import audible_frames, with_headroom
 from melgpt.audio.given import Sounds, as_audio
 from melgpt.audio.io import fade_out
 from melgpt.audio.sound import Sound
@@ -155,7 +157,6 @@ class SoundModel(Recoder):
     ) -> list[Sound]:
         options = self.sampling(**sampling)
         columns = self._columns(self._prior(), seconds)
-        most = max(columns, self._prior().config.columns)
         request = asked(steering, options, seed, seconds)
         sounds: list[Sound] = []
         for first in range(0, n, BATCH):
@@ -164,7 +165,8 @@ class SoundModel(Recoder):
             for i, (grid, stream) in enumerate(zip(grids, streams, strict=True), first):
                 how = {**request, "index": i}
                 sounds += [
-                    self._sound(grid, stream, seconds, how, most=most, take=take) for take in range(takes)
+                    self._sound(grid, stream, seconds, how, columns=columns, take=take)
+                    for take in range(takes)
                 ]
         return sounds
 
@@ -248,7 +250,7 @@ class SoundModel(Recoder):
             rows = zip(grids, streams[part], seconds[part], hows[part], strict=True)
             for grid, stream, length, how in rows:
                 how = {**how, "source": "vae", "seconds": length, "sampling": options.plain()}
-                sounds.append(self._sound(grid[None], stream, length, how, most=vae.config.columns))
+                sounds.append(self._sound(grid[None], stream, length, how, columns=vae.config.columns))
         return sounds
 
     def _sound(
@@ -258,11 +260,16 @@ class SoundModel(Recoder):
         seconds: float | None,
         how: dict[str, Any],
         *,
-        most: int,
+        columns: int,
         take: int = 0,
     ) -> Sound:
+        """columns: as many as were asked for; with fewer, the sound ended by itself."""
         codes = Codes(grid, self.codec.codebook_size, self.fingerprints["codec"])
         mel, scale = self._mel(codes, stream.initial_seed(), take), self.codec.scale
+        if grid.shape[-1] < columns:
+            # The prior ended it with this column: the last frame that can be heard says where in it.
+            frames = max(audible_frames(mel.values, scale), mel.values.shape[-1] - self._column_frames + 1)
+            mel, codes = Mel(mel.values[..., :frames], scale), replace(codes, frames=frames)
         ended = mel.values.shape[-1] / scale.frames_per_second
         if seconds is not None:
             frames = math.ceil(seconds * scale.rate / scale.hop)
@@ -274,8 +281,9 @@ class SoundModel(Recoder):
         if seconds is not None:
             audio = Audio(audio.samples[..., : round(seconds * scale.rate)], audio.rate)
             ended = min(ended, seconds)
-        if codes.grid.shape[-1] == most or ended == seconds:
+        if codes.grid.shape[-1] == columns or ended == seconds:
             audio = fade_out(audio)
+        audio = with_headroom(audio)
         how = {**how, **self._take(take), "ended_at_seconds": round(ended, 3), **self._made_by()}
         return Sound(audio, mel, codes, how)
 

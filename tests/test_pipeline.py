@@ -37,6 +37,19 @@ def test_a_list_of_labels_gives_the_sounds_of_each_in_turn(model: SoundModel) ->
     assert both[0].seconds == both[0].audio.seconds == pytest.approx(0.3, abs=1e-4)
 
 
+def test_a_sound_that_ended_by_itself_ends_within_its_last_column(model: SoundModel) -> None:
+    token = model.codec.config.network.token_size[1]
+    silence = model.codec.silent_column()
+    grid = torch.stack([torch.ones_like(silence), silence, silence], dim=1)[None]
+    stream = torch.Generator().manual_seed(1)
+    ended = model._sound(grid, stream, None, {}, columns=9)
+    whole = model._sound(grid, stream, None, {}, columns=3)
+    assert whole.mel.values.shape[-1] == 3 * token
+    assert 2 * token < ended.mel.values.shape[-1] <= 3 * token
+    assert ended.how["ended_at_seconds"] == pytest.approx(ended.audio.seconds, abs=1e-3)
+    assert model.decode(ended.codes).samples.shape == ended.audio.samples.shape
+
+
 def test_paths_and_lists_are_taken_where_sounds_are(model: SoundModel, corpus: Path, tmp_path: Path) -> None:
     path = next((corpus / "dog").iterdir())
     codes = model.encode(read(path))

@@ -39,7 +39,8 @@ class Augmentation(Config):
     """Versions of the training clips for the prior, encoded once: cheap, and it widens a small set."""
 
     variants: int = Field(8, ge=1)
-    """Encodings of each training clip: the clip itself, and others shifted in time and changed in gain."""
+    """Encodings of each training clip: the clip itself, and others changed in gain; pieces of longer sounds
+    are shifted in time, too."""
     gain_db: float = Field(6.0, ge=0, le=60)
     """Variants are made louder or softer by up to this much."""
     seed: int = Field(0, ge=0, lt=1 << 32)
@@ -109,7 +110,8 @@ def encode_split(
     with open(folder / "tokens.i4", "wb") as file, progress(f"codes of {split}", len(rows) * variants) as bar:
         for row in rows:
             for number in range(variants):
-                mel = variant(store, int(row), number, frames, augment)[:most]
+                # One-shots begin when they begin: moved, new ones would begin late or without their attack.
+                mel = variant(store, int(row), number, frames if cut else 1, augment)[:most]
                 mel = _fill(mel, frames, most) if cut else mel
                 values = torch.from_numpy(np.ascontiguousarray(mel.T))[None].to(device)
                 tokens = flatten(codec.tokenize(values))[0].cpu().numpy()
@@ -145,7 +147,7 @@ def _fill(mel: NDArray[np.float32], frames: int, most: int) -> NDArray[np.float3
 def variant(
     store: Store, row: int, number: int, most_shift: int, augment: Augmentation
 ) -> NDArray[np.float32]:
-    """Mel [N, F] of a version of a clip; number 0 is the clip itself."""
+    """Mel [N, F] of a version of a clip; number 0 is the clip itself. It is moved by less than most_shift."""
     mel = store.mel(row).astype(np.float32)
     if number == 0:
         return mel

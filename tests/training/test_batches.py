@@ -209,3 +209,14 @@ def test_one_shots_end_and_are_neither_rolled_nor_mirrored(
     row = int(codes.index[0]["row"])
     plain = codec.tokenize(store.values(row)[None])[0].flatten()
     assert torch.equal(codes.sequence(0, None)[0], plain) != cut
+
+
+def test_one_shots_are_not_moved_in_time(codec: Codec, tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / f"in/hat/{number}.wav", sound(number, 0.3))
+    prepare(tmp_path / "in", tmp_path / "data", DataConfig(clip_seconds=1.0), MelScale())
+    store, augment = Store.open(tmp_path / "data"), Augmentation(variants=4, gain_db=0)
+    codes = encode_split(codec, store, "train", tmp_path / "c", augment=augment, columns=9, stamp="a")
+    for number in range(0, len(codes), 4):
+        first, *others = (codes.sequence(number + n, None)[0] for n in range(4))
+        assert all(torch.equal(first, other) for other in others)
