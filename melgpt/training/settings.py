@@ -170,6 +170,9 @@ class PriorTraining(SequenceTraining):
 
     augment: Augmentation = Augmentation()
     """Versions of the training clips."""
+    replaced: float = Field(0.0, ge=0, lt=1)
+    """Share of the codes it reads that are random ones instead; it still names the real next code. Keeps it
+    from knowing few clips by heart."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target spread over all codes."""
 
