@@ -10,6 +10,7 @@ from benchmarks.machine import Machine, measure
 SUBJECTS = (
     "mel",
     "codec",
+    "decoder",
     "vocoder",
     "sampling",
     "training",

@@ -1,4 +1,5 @@
-"""One training step: the codec's with the originals' two generator passes (plain) and with one; the GPT's.
+"""One training step: the codec's with the originals' two generator passes (plain) and with one; the mel
+decoder's; the GPT's.
 
 Plain is float32, with torch's dropout; ours is in the precision that `auto` takes.
 """
@@ -10,10 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.decoder import counted_flop, flow_decoders
 from benchmarks.machine import Machine
 from benchmarks.measure import Row, Way, row
 from melgpt.codec.codec import Codec
 from melgpt.codec.discriminator import Discriminator, DiscriminatorConfig
+from melgpt.decoders.flow import FlowDecoder
 from melgpt.gpt.model import GPT
 from melgpt.losses.adversarial import discriminator_loss
 from melgpt.losses.codec import CodecLossWeights, codec_loss
@@ -29,8 +32,8 @@ TOKENS, BATCH = 265, 32
 
 
 def rows(machine: Machine, quick: bool) -> list[Row]:
-    """The codec at the seed's size (quick: at that of `small`), and a GPT of 8 layers, 512 wide."""
-    return [_codec(machine, quick), _gpt(machine, quick)]
+    """The codec at the seed's size, the mel decoder of `small`, a GPT of 8 layers; smaller ones for quick."""
+    return [_codec(machine, quick), _decoder(machine, quick), _gpt(machine, quick)]
 
 
 def _codec(machine: Machine, quick: bool) -> Row:
@@ -75,6 +78,30 @@ def _codec_step(codec: Codec, judge: Discriminator, values: torch.Tensor, *, pas
     if passes == 2:
         restored = codec.decode(codec.encode(values).z)
     discriminator_loss(judge(values), judge(restored.detach())).backward()
+
+
+def _decoder(machine: Machine, quick: bool) -> Row:
+    name = "tiny" if quick else "small"
+    recipe, device = Recipe.read(name), choose_device()
+    ours, plain, given = flow_decoders(
+        name, device, recipe.train.decoder.crop_frames, recipe.train.decoder.batch
+    )
+    target = torch.rand_like(given[0])
+
+    def step(decoder: FlowDecoder) -> None:
+        decoder.zero_grad()
+        decoder.loss(target, *given).mean().backward()
+
+    return row(
+        f"mel decoder training step, recipe {name}, batch {recipe.train.decoder.batch}",
+        {
+            "plain": lambda: step(plain),
+            "ours": _as_trained(lambda: step(ours), ours, device),
+        },
+        1 if quick else 3,
+        limit=counted_flop(lambda: step(plain)) / machine.best_matrix,
+        note="limit: the products at full speed",
+    )
 
 
 def _gpt(machine: Machine, quick: bool) -> Row:

@@ -90,6 +90,11 @@ class FlowDecoder(MelDecoder):
         looks = self.config.steps * (2 if self.config.solver == "midpoint" else 1)
         return (self.network.reach + 3) * looks
 
+    def to_bf16(self) -> None:
+        """Hold the convolutions in bf16; the mel, on its way from noise, stays in float32."""
+        for module in (self.network, self.fold, self.head, self.last):
+            module.to(torch.bfloat16)
+
     def write_quickly(self, *, rounded: bool, kernels: bool) -> None:
         """Whether convolutions may take the kernels."""
         for module in self.modules():
@@ -103,7 +108,7 @@ class FlowDecoder(MelDecoder):
         """
         bands = self.bands.expand(len(x), -1, -1, x.shape[-1]).to(x.dtype)
         full = torch.cat([x[:, None], smooth[:, None], bands], dim=1)
-        full = full.contiguous(memory_format=torch.channels_last)
+        full = full.to(self.last.weight.dtype, memory_format=torch.channels_last)
         h = self.network(full, t, z if self.config.depth else None)
         h = F.pixel_shuffle(self.fold(h), 2)
         return self.last(F.silu(self.head(torch.cat([h, full.to(h.dtype)], dim=1)))).squeeze(1)

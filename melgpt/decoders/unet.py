@@ -16,6 +16,8 @@ from melgpt.nn.convolution import Conv3x3
 EPSILON = 1e-4
 MOMENT_WIDTH = 128
 """Channels of the embedding of t."""
+FREQUENCIES = 8
+"""Sines and cosines of t that it is made of."""
 
 
 class MomentBlock(nn.Module):
@@ -69,10 +71,8 @@ class MomentUNet(nn.Module):
     def __init__(self, inputs: int, widths: Sequence[int], blocks: int, coarse: int) -> None:
         """inputs: channels at full resolution; coarse: channels that join at the coarsest level."""
         super().__init__()
-        self.frequencies: Tensor
-        self.register_buffer("frequencies", 2.0 ** torch.arange(0, 8) * math.pi, persistent=False)
         self.moment = nn.Sequential(
-            nn.Linear(16, MOMENT_WIDTH), nn.SiLU(), nn.Linear(MOMENT_WIDTH, MOMENT_WIDTH)
+            nn.Linear(2 * FREQUENCIES, MOMENT_WIDTH), nn.SiLU(), nn.Linear(MOMENT_WIDTH, MOMENT_WIDTH)
         )
         self.first = nn.Conv2d(inputs, widths[0], 4, stride=2, padding=1)
         self.down, self.lower = nn.ModuleList(), nn.ModuleList()
@@ -102,8 +102,9 @@ class MomentUNet(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, coarse: Tensor | None) -> Tensor:
         """x [B, inputs, F, N], t [B], coarse [B, C, f, n] of any resolution → [B, width, F/2, N/2]."""
-        angles = t[:, None] * self.frequencies
-        moment = F.silu(self.moment(torch.cat([angles.sin(), angles.cos()], dim=1)))
+        angles = t[:, None] * (2.0 ** torch.arange(FREQUENCIES, device=t.device) * math.pi)
+        waves = torch.cat([angles.sin(), angles.cos()], dim=1)
+        moment = F.silu(self.moment(waves.to(x.dtype)))
         h = self.first(x)
         kept = []
         for level, blocks in enumerate(self.down):

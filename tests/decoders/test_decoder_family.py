@@ -8,6 +8,7 @@ from torch import Tensor
 
 from melgpt import checkpoint
 from melgpt.decoders.base import MelDecoder
+from melgpt.decoders.flow import FlowConfig, FlowDecoder
 from melgpt.registry import KINDS, build, configure
 from melgpt.types import MelScale
 
@@ -85,3 +86,17 @@ def test_a_saved_decoder_opens_as_it_was(decoder: MelDecoder, tmp_path: Path) ->
     checkpoint.save(decoder, tmp_path / "decoder.safetensors")
     again = checkpoint.load(tmp_path / "decoder.safetensors", "decoder").eval()
     assert torch.equal(again.refine(*given()), decoder.refine(*given()))
+
+
+def test_the_flow_in_bf16_draws_nearly_the_same() -> None:
+    torch.manual_seed(0)
+    config = FlowConfig(widths=(16, 32), blocks=1, depth=4)
+    decoder = FlowDecoder(config).eval()
+    torch.nn.init.normal_(decoder.last.weight, std=0.1)
+    smooth, z, noise = torch.rand(1, 80, 32), torch.randn(1, 4, 5, 2), torch.randn(1, 80, 32)
+    exact = decoder.refine(smooth, z, noise)
+    decoder.to_bf16()
+    rounded = decoder.refine(smooth, z, noise)
+    assert rounded.dtype == torch.float32
+    assert (rounded - exact).abs().mean() < 0.002
+    assert (exact - smooth).abs().mean() > 0.01
