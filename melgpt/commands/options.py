@@ -85,7 +85,7 @@ def _find(recipe: Any, part: str) -> _Place:
 
 
 def _kind_with(place: _Place, name: str) -> _Place:
-    """The place with the first kind that has an option of this name, where the kind that stands there has not."""
+    """The place with the first kind that has an option of this name, where its own kind has not."""
     from melgpt import registry
 
     if not place.kinds or name in type(place.value).model_fields:
