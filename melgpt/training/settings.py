@@ -202,19 +202,19 @@ class VAETraining(SequenceTraining):
 class ClassifierTraining(StageTraining):
     """Training of the listeners, the small classifiers that `evaluate` measures with."""
 
-    steps: int = Field(400, ge=1)
+    steps: int = Field(600, ge=1)
     """Optimiser steps of each listener."""
     batch: int = Field(16, ge=2)
     """Clips a step."""
     learning_rate: float = Field(1e-3, gt=0)
     """Highest learning rate; it rises over `warmup` steps and falls along a cosine to `last_rate` of it."""
-    warmup: int = Field(40, ge=0)
+    warmup: int = Field(60, ge=0)
     """Steps until the learning rate is reached."""
     weight_decay: float = Field(0.05, ge=0)
     """Decay of AdamW."""
     average: float = Field(0.98, ge=0, lt=1)
     """Share of the averaged weights (EMA) that a step keeps; they are the ones saved."""
-    validate_every: int = Field(400, ge=1)
+    validate_every: int = Field(600, ge=1)
     """Steps between validations, which are only shown: nothing is chosen by them, the last weights stay."""
     kinds: ListenerKinds = Field(("listener_cnn", "listener_transformer"), min_length=1)
     """Architectures; the first one's first seed is the listener whose features are compared."""
@@ -226,7 +226,7 @@ class ClassifierTraining(StageTraining):
     """Widest stretch of mel bands that is hidden, as a share of all (SpecAugment)."""
     hidden_frames: float = Field(0.25, ge=0, lt=1)
     """Longest stretch of frames that is hidden, as a share of all (SpecAugment)."""
-    blurred: float = Field(0.2, ge=0, lt=1)
+    blurred: float = Field(0.1, ge=0, lt=1)
     """Share of blurred clips, which are a class of their own: a listener without them forgives blur."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Share of the target spread over all classes."""
