@@ -96,9 +96,9 @@ def timed_command(model: Path, out: Path) -> dict[str, float]:
     return clock.seconds
 
 
-def make_wav(opened: Any, path: Path) -> None:
+def make_wav(opened: Any, path: Path, seconds: float) -> None:
     """From the label to the WAV in an open model."""
-    opened.generate(label=LABELS[0], seconds=SECONDS)[0].save(path)
+    opened.generate(label=LABELS[0], seconds=seconds)[0].save(path)
 
 
 def _import() -> None:
