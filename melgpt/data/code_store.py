@@ -35,12 +35,16 @@ INDEX = np.dtype(
 )
 
 
+MOVED_PART = 32
+"""A whole sound, not a piece of a longer one, is moved by at most this part of its length."""
+
+
 class Augmentation(Config):
     """Versions of the training clips for the prior, encoded once: cheap, and it widens a small set."""
 
     variants: int = Field(8, ge=1)
-    """Encodings of each training clip: the clip itself, and others changed in gain; pieces of longer sounds
-    are shifted in time, too."""
+    """Encodings of each training clip: the clip itself, and others shifted in time and changed in gain. Whole
+    sounds are shifted by less than a thirty-second of their length."""
     gain_db: float = Field(6.0, ge=0, le=60)
     """Variants are made louder or softer by up to this much."""
     seed: int = Field(0, ge=0, lt=1 << 32)
@@ -110,8 +114,9 @@ def encode_split(
     with open(folder / "tokens.i4", "wb") as file, progress(f"codes of {split}", len(rows) * variants) as bar:
         for row in rows:
             for number in range(variants):
-                # One-shots begin when they begin: moved, new ones would begin late or without their attack.
-                mel = variant(store, int(row), number, frames if cut else 1, augment)[:most]
+                # Moved by more, new one-shots would begin late or without their attack.
+                move = frames if cut else min(frames, 1 + int(store.frames[row]) // MOVED_PART)
+                mel = variant(store, int(row), number, move, augment)[:most]
                 mel = _fill(mel, frames, most) if cut else mel
                 values = torch.from_numpy(np.ascontiguousarray(mel.T))[None].to(device)
                 tokens = flatten(codec.tokenize(values))[0].cpu().numpy()

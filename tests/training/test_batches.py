@@ -211,7 +211,7 @@ def test_one_shots_end_and_are_neither_rolled_nor_mirrored(
     assert torch.equal(codes.sequence(0, None)[0], plain) != cut
 
 
-def test_one_shots_are_not_moved_in_time(codec: Codec, tmp_path: Path) -> None:
+def test_short_one_shots_are_not_moved_in_time(codec: Codec, tmp_path: Path) -> None:
     for number in range(4):
         save(tmp_path / f"in/hat/{number}.wav", sound(number, 0.3))
     prepare(tmp_path / "in", tmp_path / "data", DataConfig(clip_seconds=1.0), MelScale())

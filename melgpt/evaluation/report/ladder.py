@@ -25,7 +25,7 @@ LOST_WHEN = {
 ADVICE = {
     "vocoder": "Train the vocoder longer, or choose another one (melgpt options vocoder).",
     "codec": "Train the codec longer (train.codec.steps), or let a token cover fewer frames "
-    "(codec.network.stem_stride=4,2 with `tiny`, 2,1 with `small`).",
+    "(codec.network.stem_stride=4,2 with `tiny` and `small`).",
     "prior": "Train the prior longer or larger (train.prior.steps, prior.blocks), or on more clips; "
     "a lower --temperature or --top-p is quicker to try.",
 }
