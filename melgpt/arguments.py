@@ -76,7 +76,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--guidance",
         type=float,
-        help="1 as it was learnt, above it more typical of the class (2, and 1 for a model that was never "
+        help="1 as it was learnt, above it more typical of the class (4, and 1 for a model that was never "
         "trained without its class)",
     )
 

@@ -126,7 +126,7 @@ class SoundModel(Recoder):
         top_k (0): only the k most likely codes, 0 for all;
         top_p (1): only the likeliest codes that together have this probability, lower is tamer;
         min_p (0): only codes at least this many times as likely as the likeliest, higher is tamer;
-        guidance (2, or 1 for a model that was never trained without its class): higher is more typical of
+        guidance (4, or 1 for a model that was never trained without its class): higher is more typical of
         the class and less varied.
 
         Raises UserError for an unknown label and for what the model cannot be steered by.

@@ -146,5 +146,5 @@ def test_a_wrong_value_for_the_vae_is_one_sentence(
 def test_help_tells_the_defaults_and_where_the_labels_are() -> None:
     told = SoundModel.generate.__doc__ or ""
     assert "model.labels" in told
-    for words in ("temperature (1)", "top_k (0)", "top_p (1)", "min_p (0)", "guidance (2", "(1)", "seed"):
+    for words in ("temperature (1)", "top_k (0)", "top_p (1)", "min_p (0)", "guidance (4", "(1)", "seed"):
         assert words in told

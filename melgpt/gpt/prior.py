@@ -11,8 +11,8 @@ from melgpt.errors import UserError, closest
 from melgpt.gpt.model import GPT
 from melgpt.nn.transformer import BlockConfig
 
-GUIDANCE = 2.0
-"""For a prior that has learnt what sounds are like whatever their class (docs/results.md)."""
+GUIDANCE = 4.0
+"""For a prior that has learnt what sounds are like whatever their class (docs/LOG.md)."""
 
 
 class PriorConfig(KindConfig):

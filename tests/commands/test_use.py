@@ -154,7 +154,7 @@ def test_guidance_is_what_suits_the_model_unless_it_is_given(
     model: SoundModel, trained: Path, tmp_path: Path
 ) -> None:
     suited = model.generate(label="dog", seed=7, seconds=0.9)[0]
-    assert suited.how["sampling"]["guidance"] == model.prior.guidance == 2
+    assert suited.how["sampling"]["guidance"] == model.prior.guidance == 4
     as_learned = model.generate(label="dog", seed=7, seconds=0.9, guidance=1)[0]
     assert as_learned.how["sampling"]["guidance"] == 1
     asked = command(
