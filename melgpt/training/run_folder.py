@@ -117,11 +117,12 @@ class RunFolder:
         recipe.write(self.folder / RECIPE)
 
     def _measure(self, part: str, values: dict[str, float]) -> None:
-        self.figures[part] = values
-        self.figures["peak_memory_gib"] = peak_memory_gib()
-        self._write_figures()
+        self._add_figures({part: values, "peak_memory_gib": peak_memory_gib()}, {})
 
-    def _write_figures(self) -> None:
+    def _add_figures(self, values: dict[str, Any], seconds: dict[str, float]) -> None:
+        """Into the file as it is now: another stage may be trained in the same folder at the same time."""
+        found = read_figures(self.folder / FIGURES)
+        self.figures = {**found, **values, "seconds": {**found["seconds"], **seconds}}
         with atomic(self.folder / FIGURES) as temporary:
             temporary.write_text(json.dumps(self.figures, indent=2) + "\n", encoding="utf-8")
 
@@ -133,9 +134,8 @@ class RunFolder:
         try:
             yield
         finally:
-            self.figures["seconds"][stage] = round(before + time.monotonic() - start, 1)
             if self.folder.is_dir():  # a failed prepare leaves nothing
-                self._write_figures()
+                self._add_figures({}, {stage: round(before + time.monotonic() - start, 1)})
 
     def _keep_to_limit(self, stage: str, task: Any, batch: Callable[[int], Any], size: int) -> None:
         if self.limit is not None:
