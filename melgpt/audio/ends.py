@@ -1,5 +1,6 @@
 """Where a new sound ends within its last column of codes, and how loud it may be."""
 
+import torch
 from torch import Tensor
 
 from melgpt import types
@@ -21,5 +22,6 @@ def audible_frames(mel: Tensor, scale: MelScale) -> int:
 
 def with_headroom(audio: types.Audio) -> Audio:
     """The same sound, softer where its peak lies above PEAK_DBFS: a file would cut off what passes 0 dBFS."""
-    peak, most = float(audio.samples.abs().max()), 10 ** (PEAK_DBFS / 20)
+    most = 10 ** (PEAK_DBFS / 20)
+    peak = float(torch.linalg.vector_norm(audio.samples, torch.inf)) if audio.samples.numel() else 0.0
     return Audio(audio.samples * (most / peak) if peak > most else audio.samples, audio.rate)

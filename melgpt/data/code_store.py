@@ -44,7 +44,7 @@ class Augmentation(Config):
 
     variants: int = Field(8, ge=1)
     """Encodings of each training clip: the clip itself, and others shifted in time and changed in gain. Whole
-    sounds are shifted by less than a thirty-second of their length."""
+    sounds are shifted by at most a thirty-second of their length."""
     gain_db: float = Field(6.0, ge=0, le=60)
     """Variants are made louder or softer by up to this much."""
     seed: int = Field(0, ge=0, lt=1 << 32)

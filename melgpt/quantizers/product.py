@@ -4,7 +4,7 @@ Product quantization: Jégou et al. 2011, https://doi.org/10.1109/TPAMI.2010.57;
 "ImageFolder", https://arxiv.org/abs/2410.01756. A cell's codes make one number, so that nothing else changes.
 """
 
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -24,16 +24,15 @@ class ProductConfig(KindConfig):
 
     kind: str = "product"
     """Registered name of the quantizer."""
-    part: Annotated[KindConfig, registry.Family("quantizer")] = registry.configure(
-        "quantizer", {"kind": "ema", "codes": 32}
-    )
+    part: registry.AnyQuantizer = registry.configure("quantizer", {"kind": "ema", "codes": 32})
     """The quantizer of each part."""
     parts: int = Field(2, ge=2, le=8)
     """Codes a cell."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        size = registry.build("quantizer", self.part).codebook_size ** self.parts
+        with torch.device("meta"):  # only its size is asked for, so no codebook is allocated
+            size = registry.build("quantizer", self.part).codebook_size ** self.parts
         if size > MOST_CODES:
             raise ValueError(
                 f"{self.parts} codes a cell make {size} combinations, at most {MOST_CODES} are possible: "

@@ -53,7 +53,7 @@ class SimVQQuantizer(nn.Module):
         """z [B, D, H, W] → Quantized; loss = mse(code, sg z) + commitment * mse(sg code, z)."""
         flat = rearrange(z, "b d h w -> (b h w) d").float()
         codebook = self._codebook()
-        # The nearest code does not depend on the length of z.
+        # The square of z in the squared distance is the same for all codes, so it is left out.
         scores = flat @ codebook.T - codebook.square().sum(1) / 2
         codes = rearrange(scores.argmax(1), "(b h w) -> b h w", b=z.shape[0], h=z.shape[2])
         nearest = rearrange(codebook[codes], "b h w d -> b d h w")

@@ -40,5 +40,6 @@ def test_a_loud_sound_gets_headroom_and_a_soft_one_stays() -> None:
     assert with_headroom(soft).samples is soft.samples
 
 
-def test_silence_gets_no_headroom() -> None:
+def test_silence_and_no_samples_get_no_headroom() -> None:
+    assert with_headroom(Audio(torch.zeros(1, 0), 22050)).samples.shape == (1, 0)
     assert not with_headroom(Audio(torch.zeros(1, 10), 22050)).samples.any()

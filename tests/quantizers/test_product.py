@@ -36,6 +36,8 @@ def test_the_parts_learn_each_for_itself() -> None:
 def test_too_many_combinations_are_refused() -> None:
     with pytest.raises(UserError, match="262144 combinations, at most 65536"):
         ProductConfig.parse({"part": {"kind": "ema", "codes": 512}})
+    with pytest.raises(UserError, match="give each part fewer codes"):  # and no codebook was allocated
+        ProductConfig.parse({"part": {"kind": "ema", "codes": 10**12}})
 
 
 def test_a_part_of_no_known_kind_is_named() -> None:

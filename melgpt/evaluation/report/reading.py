@@ -31,8 +31,8 @@ PRECISION_HIGH, PRECISION_LOW = 0.8, 0.6
 """Shares of the ceiling's precision from which on it is high, and below which it is low."""
 TABLE_SHARE = 0.97
 """Share of the best table's bits above which the prior is hardly better than the table."""
-GUIDANCE_MOST = 8.0
-"""The most that was tried (docs/results.md)."""
+GUIDANCE_MOST = 7.0
+"""The most that was tried (docs/LOG.md)."""
 CHANCE_FLAGS = 0.02
 """Share of clips that no copying flags: two signs, each true of 1 % of held-out clips."""
 MOST_CLASSES = 5
